@@ -1,0 +1,119 @@
+/**
+ * The only place that rounds, shifts, saturates or wraps. NUMERICS.md is its specification.
+ */
+#ifndef ITR_NUMERIC_H
+#define ITR_NUMERIC_H
+
+#include "itr.h"
+
+_Static_assert((-1 >> 1) == -1, "right shift of a negative number must be arithmetic");
+
+/** Largest mantissa of a width: 2^(bits-1)-1. */
+static inline int64_t itr_limit(int bits)
+{
+    return (int64_t)(((uint64_t)1 << (bits - 1)) - 1);
+}
+
+static inline uint64_t itr_abs64(int64_t x)
+{
+    return x < 0 ? (uint64_t)0 - (uint64_t)x : (uint64_t)x;
+}
+
+/** Bits of x: 0 for 0, else floor(log2 x) + 1. */
+static inline int itr_bitlen64(uint64_t x)
+{
+    int n = 0;
+    for (int s = 32; s > 0; s >>= 1) {
+        if (x >> s) {
+            x >>= s;
+            n += s;
+        }
+    }
+    return n + (x != 0);
+}
+
+/** x * 2^s, 0 <= s <= 62; the caller proves that it fits. */
+static inline int64_t itr_shl64(int64_t x, int s)
+{
+    return (int64_t)((uint64_t)x << s);
+}
+
+/** Smallest s >= 0 with a <= limit * 2^s (NUMERICS.md: the exact exponent rule). */
+static inline int itr_fit_shift(uint64_t a, int bits)
+{
+    const uint64_t limit = (uint64_t)itr_limit(bits);
+    int s = itr_bitlen64(a) - (bits - 1);
+    if (s < 0) {
+        s = 0;
+    }
+    /* a >> s has at most bits-1 bits; one more shift if the remainder pushes it past the limit */
+    if ((a >> s) > limit || ((a >> s) == limit && (a & (((uint64_t)1 << s) - 1)) != 0)) {
+        s++;
+    }
+    return s;
+}
+
+/** Round to nearest, ties towards plus infinity: floor(x / 2^s + 1/2). 0 <= s; |x| < 2^62. */
+static inline int64_t itr_round_nearest(int64_t x, int s)
+{
+    if (s == 0) {
+        return x;
+    }
+    if (s > 63) {
+        return 0;
+    }
+    return (x + (int64_t)((uint64_t)1 << (s - 1))) >> s;
+}
+
+/**
+ * Stochastic rounding: floor((x + r) / 2^s) with r the top bits of `random`, uniform in [0,2^s).
+ * `width` is the number of random bits (16, 32 or 64), s <= width. |x| < 2^62, s <= 62.
+ */
+static inline int64_t itr_round_stochastic(int64_t x, int s, uint64_t random, int width)
+{
+    if (s == 0) {
+        return x;
+    }
+    return (x + (int64_t)(random >> (width - s))) >> s;
+}
+
+/** Random bits used for a shift: 16, 32 or 64; the optimizer always takes at least 32. */
+static inline int itr_random_width(int s, bool optimizer)
+{
+    if (s <= 16 && !optimizer) {
+        return 16;
+    }
+    return s <= 32 ? 32 : 64;
+}
+
+/** A scalar with a mantissa of at most `bits` magnitude bits, rounded to nearest. */
+static inline itr_scalar itr_scalar_narrow(itr_scalar a, int bits)
+{
+    const uint64_t mag = itr_abs64(a.m);
+    const int s = itr_bitlen64(mag) - bits;
+    if (s <= 0) {
+        return a;
+    }
+    uint64_t r = (mag + ((uint64_t)1 << (s - 1))) >> s;
+    itr_scalar out = {(int32_t)r, a.e + s};
+    if (itr_bitlen64(r) > bits) { /* rounded up to the next power of two */
+        out.m = (int32_t)(r >> 1);
+        out.e++;
+    }
+    if (a.m < 0) {
+        out.m = -out.m;
+    }
+    return out;
+}
+
+/** 1/n as a scalar with a 31-bit mantissa, rounded to nearest; n >= 1. */
+static inline itr_scalar itr_reciprocal(int64_t n)
+{
+    const int b = itr_bitlen64((uint64_t)n);
+    /* 2^(29+b) / n lies in [2^29, 2^30] */
+    const uint64_t num = (uint64_t)1 << (29 + (b < 33 ? b : 33));
+    const itr_scalar r = {(int32_t)((num + (uint64_t)n / 2) / (uint64_t)n), -(29 + (b < 33 ? b : 33))};
+    return r;
+}
+
+#endif
