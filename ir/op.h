@@ -1,0 +1,94 @@
+/**
+ * An operator's row: everything that the compiler knows of it. Rows live in ops/<family>.c and are
+ * listed in ops.def; whole-graph algorithms are passes and know no operator.
+ */
+#ifndef ITC_IR_OP_H
+#define ITC_IR_OP_H
+
+#include "ir/ir.h"
+
+struct itc_grad;
+struct itc_lower;
+struct itc_plan;
+struct itc_emit;
+
+/** What an operand is, for deciding what is trained (contract: "What is trained by default"). */
+typedef enum itc_role_in {
+    ITC_IN_DATA,   /**< data: an initializer here stays constant */
+    ITC_IN_PARAM,  /**< weights, biases, scales, embeddings: an initializer here is trained */
+    ITC_IN_WEAK,   /**< an operand of Add or Mul: an initializer of rank >= 1 is trained, a Constant is not */
+    ITC_IN_STAT,   /**< running statistics */
+    ITC_IN_CONST,  /**< shapes, axes, ratios: must be known when compiling */
+    ITC_IN_PASS    /**< data movement: a parameter that passes through here is still one */
+} itc_role_in;
+
+typedef struct itc_attr_spec {
+    const char *name; /**< NULL ends the list */
+    itc_attr_kind kind;
+    bool required;
+    int64_t i;        /**< default of INT */
+    double f;         /**< default of FLOAT */
+    const char *s;    /**< default of STRING */
+} itc_attr_spec;
+
+typedef enum itc_op_flag {
+    ITC_OP_INTERNAL = 1,   /**< ours: import refuses it; prints and parses like any other */
+    ITC_OP_VARIADIC = 2,   /**< any number of inputs from in_min on */
+    ITC_OP_LOSS = 4,       /**< makes a loss */
+    ITC_OP_KEEP = 8        /**< has an effect: never swept */
+} itc_op_flag;
+
+typedef struct itc_op_def {
+    const char *name;
+    const char *domain; /**< "" is ONNX's default domain */
+    uint8_t in_min, in_max, out_min, out_max;
+    uint8_t flags;
+    uint16_t opset_min; /**< first version imported */
+    const uint8_t *versions; /**< versions of ONNX at which the definition changed, 0 ends */
+    const itc_role_in *roles; /**< one an input; the last repeats. NULL: all DATA */
+    const itc_attr_spec *attrs;
+    const char *summary; /**< one line for `intrain ops` */
+
+    /** ONNX form -> our form: builds nodes at g->insert and sets in out[] what replaces the
+     * node's outputs. NULL: the node is in our form already. Types of operands are known. */
+    itc_status (*normalize)(itc_graph *g, itc_node *n, itc_value **out);
+    /** All operands constant: compute the outputs. NULL: never folded. */
+    itc_status (*fold)(itc_graph *g, itc_node *n, itc_tensor **out);
+    /** Types of the outputs from those of the operands; node-level checks. */
+    itc_status (*infer)(itc_graph *g, itc_node *n);
+    /** Adds the gradients of the operands (passes/grad.h). NULL: not differentiable. */
+    itc_status (*grad)(struct itc_grad *b, const itc_node *n);
+    /** What the node becomes in evaluation; NULL: itself. Same protocol as normalize. */
+    itc_status (*infer_form)(itc_graph *g, itc_node *n, itc_value **out);
+    /** Float node -> integer nodes (passes/lower.h). */
+    itc_status (*lower)(struct itc_lower *l, const itc_node *n);
+    /** Exponents of the outputs and bounds of the accumulators (passes/plan.h). NULL: the node
+     * has integer outputs only as plain numbers. */
+    itc_status (*plan)(struct itc_plan *p, itc_node *n);
+    /** Appends call records (codegen/emit.h). */
+    itc_status (*emit)(struct itc_emit *e, const itc_node *n);
+    /** Bit i: output 0 may take the bytes of input i, when that dies here (element-wise). */
+    uint32_t in_place;
+    /** Output 0 is input 0 under another type: no code, same bytes. */
+    bool alias;
+} itc_op_def;
+
+#define OP(name) extern const itc_op_def itc_op_##name;
+#include "ir/ops.def"
+#undef OP
+
+/** The row of an ONNX operator or internal one; NULL: none. */
+const itc_op_def *itc_op_find(const char *domain, const char *name);
+/** Rows in the order of ops.def; NULL past the end. */
+const itc_op_def *itc_op_at(int i);
+itc_role_in itc_op_role(const itc_op_def *op, int input);
+/** Version of the definition that is in force at an opset: the largest of versions <= opset. */
+int itc_op_version(const itc_op_def *op, int opset);
+
+/** Appends a node, sets nothing but operands, and infers the types: the common builder. */
+ITC_NODISCARD itc_status itc_build(itc_graph *g, const itc_op_def *op, const itc_node *origin,
+                                   int n_in, itc_value *const *in, int n_out, itc_node **out);
+/** Runs the row's infer (types and exponents' scope of the outputs). */
+ITC_NODISCARD itc_status itc_infer(itc_graph *g, itc_node *n);
+
+#endif
