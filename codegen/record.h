@@ -1,0 +1,138 @@
+/**
+ * Call records: what a planned graph does, one record at a time. They are all that the C writer,
+ * the interpreter (eval.c) and any later back end see.
+ */
+#ifndef ITC_CODEGEN_RECORD_H
+#define ITC_CODEGEN_RECORD_H
+
+#include "ir/op.h"
+
+typedef enum itc_field_kind {
+    ITC_FIELD_IN,
+    ITC_FIELD_OUT,
+    ITC_FIELD_EIN,
+    ITC_FIELD_EOUT,
+    ITC_FIELD_RNG,
+    ITC_FIELD_DIM,
+    ITC_FIELD_INT,
+    ITC_FIELD_REAL,
+    ITC_FIELD_SHAPE,
+    ITC_FIELD_TERMS
+} itc_field_kind;
+
+/** A member of a kernel's argument struct, generated from runtime/kernels.def. */
+typedef struct itc_field {
+    itc_field_kind kind;
+    const char *name;
+    size_t offset;
+    size_t count_offset; /**< TERMS: of the member NAME_count */
+} itc_field;
+
+typedef struct itc_kernel {
+    const char *name;   /**< "conv_i8i8i32" */
+    const char *args;   /**< "conv": its struct is itr_conv_args */
+    const char *family; /**< runtime/ref/<family>.c */
+    const itc_field *fields;
+    int n_fields;
+    size_t args_size;
+    void (*ref)(const void *args); /**< the portable kernel, for the interpreter */
+} itc_kernel;
+const itc_kernel *itc_kernel_find(const char *name);
+const itc_kernel *itc_kernel_at(int i);
+
+/** One operand of a TERMS field. */
+typedef struct itc_term {
+    const itc_value *x;  /**< INPUT and TARGET values take dtype, bytes and exponent at run time */
+    itc_coef c;
+    itc_dim stride[ITC_MAX_RANK];
+    int32_t e_stride[ITC_MAX_RANK];
+} itc_term;
+
+/** The argument of a field. */
+typedef struct itc_arg {
+    bool set;
+    const itc_value *value; /**< IN, OUT, EIN, EOUT; NULL: a null pointer */
+    bool metrics;           /**< OUT: the metrics of the call */
+    itc_dim dim;            /**< DIM */
+    int64_t i;              /**< INT */
+    double real;            /**< REAL */
+    itc_dim shape[ITC_MAX_RANK];
+    int rank;
+    itc_term *terms;
+    int n_terms;
+} itc_arg;
+
+/** Scalar operations of a fused loop. Integer loops compute in int32 (i64 where a value is). */
+typedef enum itc_x_kind {
+    ITC_X_LOAD,  /**< operand `index` at the current element */
+    ITC_X_CONST, /**< `c`: a number, times a run-time symbol */
+    ITC_X_ADD,
+    ITC_X_SUB,
+    ITC_X_MUL,
+    ITC_X_DIV,
+    ITC_X_NEG,
+    ITC_X_MAX,
+    ITC_X_MIN,
+    ITC_X_GT,     /**< a > b: 1 or 0 */
+    ITC_X_LT,
+    ITC_X_AND,
+    ITC_X_SELECT, /**< a != 0 ? b : c */
+    ITC_X_EXP,    /**< floats only from here on */
+    ITC_X_TANH,
+    ITC_X_COUNT
+} itc_x_kind;
+
+typedef struct itc_expr {
+    itc_x_kind kind;
+    int index;
+    itc_coef c;
+    const struct itc_expr *arg[3];
+} itc_expr;
+
+/** for each element of shape: out = expression of the operands. Strides count elements. */
+typedef struct itc_loop {
+    int rank;
+    itc_dim shape[ITC_MAX_RANK];
+    const itc_value *out;
+    int n_in;
+    const itc_value *in[8];
+    itc_dim stride[8][ITC_MAX_RANK];
+    const itc_expr *expr;
+} itc_loop;
+
+typedef enum itc_record_kind {
+    ITC_RECORD_CALL,     /**< a kernel */
+    ITC_RECORD_LOOP,     /**< a fused element-wise loop */
+    ITC_RECORD_EXPONENT, /**< a value's exponent from others (ITC_EXP_SUM) */
+    ITC_RECORD_REPEAT,   /**< the body once a micro-batch of the step */
+    ITC_RECORD_RETRY     /**< the body again while `flag`'s exponent was too small */
+} itc_record_kind;
+
+typedef struct itc_record {
+    itc_record_kind kind;
+    const itc_node *node;    /**< where it comes from: the comment line */
+    const itc_kernel *kernel;
+    itc_arg *args;           /**< kernel->n_fields of them */
+    const itc_loop *loop;
+    const itc_value *value;  /**< EXPONENT, RETRY */
+    struct itc_record_list *body;
+} itc_record;
+
+typedef struct itc_record_list {
+    itc_record **record;
+    int n, cap;
+} itc_record_list;
+
+/** A whole program: what each entry point runs. */
+typedef struct itc_program {
+    itc_graph *g;
+    itc_record_list prepare; /**< once a step or evaluation */
+    itc_record_list step;    /**< after prepare: a REPEAT of forward and backward, then the update */
+    itc_record_list infer;   /**< one sample */
+    itc_record_list score;   /**< after infer, the same sample */
+} itc_program;
+
+/** Records of a graph of stage memory. */
+ITC_NODISCARD itc_status itc_program_new(itc_graph *g, itc_program **out);
+
+#endif

@@ -1,0 +1,65 @@
+/**
+ * Lowering floats to integers: what an operator's `lower` hook uses.
+ *
+ * A float value becomes a *formal sum* of integer values, sum of c_i * x_i, not rounded yet. A
+ * consumer asks for mantissas of some width (itc_lower_get); only then a Requant node is made,
+ * and kept for the next one who asks. So each value is rounded once, whatever chain of biases,
+ * additions and scalings made it. A sum is passed on unrounded only to its single consumer.
+ *
+ * Linear operators and data movement are the same operator on integers: Conv of i8 and i8 gives
+ * the exact i32 accumulator.
+ */
+#ifndef ITC_PASSES_LOWER_H
+#define ITC_PASSES_LOWER_H
+
+#include "ir/op.h"
+
+typedef struct itc_lower itc_lower;
+
+itc_graph *itc_lower_graph(itc_lower *l);
+/** Magnitude bits of operands of products: 7 for int8, 15 for int16, --bits less one. */
+int itc_lower_operand_bits(const itc_lower *l);
+/** Magnitude bits where precision matters more (loss inputs, slopes, probabilities): 15. */
+int itc_lower_wide_bits(const itc_lower *l);
+/** Bits at which the consumers of a float value want it. */
+int itc_lower_demand(const itc_lower *l, const itc_value *v);
+
+/** Mantissas of float value v with at most `bits` magnitude bits (made where needed). For ids,
+ * targets and other plain integers: the value itself. */
+ITC_NODISCARD itc_status itc_lower_get(itc_lower *l, const itc_node *n, const itc_value *v,
+                                       int bits, itc_value **out);
+/** States that integer value x is float value v, exactly. */
+void itc_lower_set(itc_lower *l, const itc_value *v, itc_value *x);
+
+/** One term of a formal sum. */
+typedef struct itc_sum_term {
+    itc_value *x;
+    itc_coef c;
+} itc_sum_term;
+#define ITC_MAX_TERMS 8
+/** States that v is the sum of c[i] * (float operand i of n), absorbing sums where it may. */
+ITC_NODISCARD itc_status itc_lower_set_sum(itc_lower *l, const itc_node *n, const itc_value *v,
+                                           int count, const itc_coef *c);
+/** As itc_lower_set, times a coefficient. */
+void itc_lower_set_scaled(itc_lower *l, const itc_value *v, itc_value *x, itc_coef c);
+
+/** Appends a node with n's origin and attributes to n's section (PREPARE when only state leads to
+ * it); infers its types from its integer operands. */
+ITC_NODISCARD itc_status itc_lower_build(itc_lower *l, const itc_node *n, const itc_op_def *op,
+                                         int n_in, itc_value *const *in, int n_out, itc_node **out);
+
+/* Ready-made hooks. */
+/** Every operand at operand bits, the same operator on integers (Conv, MatMul2, ReduceSumTo). */
+itc_status itc_lower_linear(itc_lower *l, const itc_node *n);
+/** Operand 0 at the width its result is wanted at, others as they are (Relu, Transpose, View, …):
+ * mantissas are moved or dropped, the exponent stays. Further outputs are plain integers. */
+itc_status itc_lower_move(itc_lower *l, const itc_node *n);
+
+/** The type of an exact accumulator of `k` products of magnitudes below 2^a and 2^b: i32 where
+ * the worst case fits, else i64; `bits` bounds it. E0310 where even i64 does not. */
+ITC_NODISCARD itc_status itc_accumulator_type(itc_graph *g, const itc_node *n, itc_dim k, int a,
+                                              int b, itc_type *type);
+/** Rows a micro-batch has at most: what N is worth in bounds. */
+int64_t itc_graph_rows(const itc_graph *g);
+
+#endif
