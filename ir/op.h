@@ -29,6 +29,7 @@ typedef struct itc_attr_spec {
     int64_t i;        /**< default of INT */
     double f;         /**< default of FLOAT */
     const char *s;    /**< default of STRING */
+    bool internal;    /**< ours: import refuses it */
 } itc_attr_spec;
 
 typedef enum itc_op_flag {
@@ -50,7 +51,8 @@ typedef struct itc_op_def {
     const char *summary; /**< one line for `intrain ops` */
 
     /** ONNX form -> our form: builds nodes at g->insert and sets in out[] what replaces the
-     * node's outputs. NULL: the node is in our form already. Types of operands are known. */
+     * node's outputs; leaves out[0] NULL where the node is in our form already (it is kept).
+     * Types of operands are known; constant operands have ->data. */
     itc_status (*normalize)(itc_graph *g, itc_node *n, itc_value **out);
     /** All operands constant: compute the outputs. NULL: never folded. */
     itc_status (*fold)(itc_graph *g, itc_node *n, itc_tensor **out);
@@ -60,6 +62,12 @@ typedef struct itc_op_def {
     itc_status (*grad)(struct itc_grad *b, const itc_node *n);
     /** What the node becomes in evaluation; NULL: itself. Same protocol as normalize. */
     itc_status (*infer_form)(itc_graph *g, itc_node *n, itc_value **out);
+    /** At what width float operands are wanted in the integer graph (see itc_lower_demand). */
+    enum itc_demand {
+        ITC_DEMAND_OPERAND, /**< as an operand of products: 8 bits in int8 */
+        ITC_DEMAND_WIDE,    /**< 16 bits: losses, softmax */
+        ITC_DEMAND_PASS     /**< whatever the result is wanted at (data movement, sums) */
+    } demand;
     /** Float node -> integer nodes (passes/lower.h). */
     itc_status (*lower)(struct itc_lower *l, const itc_node *n);
     /** Exponents of the outputs and bounds of the accumulators (passes/plan.h). NULL: the node
