@@ -24,7 +24,8 @@
 
 typedef enum itc_status {
     ITC_OK = 0,
-    ITC_IO,          /**< cannot be opened, read or written */
+    ITC_IO,          /**< an input cannot be opened or read */
+    ITC_WRITE,       /**< an output cannot be written */
     ITC_PARSE,       /**< is not what its format says */
     ITC_UNSUPPORTED, /**< understood, and not done here */
     ITC_SHAPE,
@@ -81,11 +82,18 @@ void itc_strbuf_add(itc_strbuf *b, const char *s);
 void itc_strbuf_add_n(itc_strbuf *b, const char *s, size_t n);
 void itc_strbuf_printf(itc_strbuf *b, const char *fmt, ...) ITC_PRINTF(2, 3);
 
-/** Writes to FILE.tmp and renames, so that FILE is either old or complete; "-" is stdout. */
+/** Writes to FILE.tmp… and renames, so that FILE is either old or complete; "-" is stdout. Records a
+ * diagnostic and returns ITC_WRITE where that fails. */
 ITC_NODISCARD itc_status itc_write_file(itc_ctx *ctx, const char *path, const void *bytes, size_t n);
-/** Whole file into the arena (NUL-terminated beyond its size). Refuses more than `limit` bytes. */
+/** Whole file into the arena (NUL-terminated beyond its size). Refuses more than `limit` bytes.
+ * Records a diagnostic and returns ITC_IO or ITC_RANGE where that fails. */
 ITC_NODISCARD itc_status itc_read_file(itc_ctx *ctx, const char *path, size_t limit, char **bytes,
                                        size_t *n);
+
+/** SHA-256 (FIPS 180-4) of n bytes. */
+void itc_sha256(const void *bytes, size_t n, uint8_t out[32]);
+/** Length of the well-formed UTF-8 sequence at s (1 to 4), or 0. Reads at most n bytes. */
+size_t itc_utf8_length(const char *s, size_t n);
 
 /* ---- diagnostics ---- */
 
@@ -112,6 +120,11 @@ itc_status itc_error_at(itc_ctx *ctx, int line, int col, itc_status status, cons
                         const char *fmt, ...) ITC_PRINTF(6, 7);
 /** A remark that is printed (unless quiet) but is no error. */
 void itc_note(itc_ctx *ctx, const char *fmt, ...) ITC_PRINTF(2, 3);
+
+/** Diagnostics beyond those kept. */
+int itc_diag_dropped(const itc_ctx *ctx);
+/** What an id is about (diag.def); NULL: no such id. */
+const char *itc_diag_meaning(const char *id);
 
 /** The file that diagnostics name from here on. */
 void itc_set_file(itc_ctx *ctx, const char *path);

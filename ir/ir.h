@@ -46,6 +46,7 @@ typedef struct itc_tensor {
     int64_t count; /**< product of dim */
     void *data;    /**< count elements in the host's byte order; NULL: elided from a dump */
     uint8_t *batch;
+    uint8_t sha256[32]; /**< where data is NULL: of the elements, little-endian */
 } itc_tensor;
 
 typedef enum itc_value_kind {
@@ -228,6 +229,7 @@ bool itc_dtype_parse(const char *s, size_t n, itc_dtype *out);
 size_t itc_dtype_size(itc_dtype t);
 itc_type itc_type_make(itc_dtype t, int rank, const itc_dim *dims);
 itc_type itc_type_scalar(itc_dtype t);
+/** Same element type and extents (two unknown types are equal); exp_axis and bits do not count. */
 bool itc_type_equal(const itc_type *a, const itc_type *b);
 bool itc_dim_equal(itc_dim a, itc_dim b);
 /** Elements as size * (batch ? N : 1). False: the product overflows or has N twice. */
@@ -236,6 +238,7 @@ ITC_NODISCARD bool itc_type_count(const itc_type *t, itc_dim *out);
 int64_t itc_type_elements(const itc_type *t, int64_t n);
 /** "f32[N,1,28,28]" */
 const char *itc_type_text(itc_ctx *ctx, const itc_type *t);
+/** Zeros. The caller knows that the size fits; exits with 3 where it does not. */
 itc_tensor *itc_tensor_new(itc_ctx *ctx, itc_dtype t, int rank, const int64_t *dims);
 itc_tensor *itc_tensor_scalar_f32(itc_ctx *ctx, double v);
 itc_tensor *itc_tensor_i64(itc_ctx *ctx, int n, const int64_t *v); /**< rank 1 */
@@ -250,6 +253,12 @@ itc_graph *itc_graph_new(itc_ctx *ctx, const char *name);
 itc_value *itc_value_new(itc_graph *g, itc_value_kind kind, const char *hint, itc_type type);
 itc_value *itc_value_find(const itc_graph *g, const char *name);
 itc_value *itc_const_new(itc_graph *g, const char *hint, itc_tensor *data);
+/** Renames to a unique name made from the hint. */
+void itc_value_rename(itc_graph *g, itc_value *v, const char *hint);
+/** Appends a node with given outputs (an entry may be NULL: absent), which become its values. op
+ * is NULL for an operator without a row; the caller sets `opaque` then. */
+itc_node *itc_node_append(itc_graph *g, const struct itc_op_def *op, int n_in,
+                          itc_value *const *in, int n_out, itc_value *const *out);
 /** Appends a node to section g->insert; outputs are new values with type unknown. Origin (may be
  * NULL) lends its ONNX name and import id. */
 itc_node *itc_node_new(itc_graph *g, const struct itc_op_def *op, const itc_node *origin,
@@ -279,12 +288,23 @@ itc_value *itc_value_resolve(itc_value *v);
 void itc_graph_resolve(itc_graph *g);
 /** n_uses of every value: operands, model outputs and next_state count. */
 void itc_graph_count_uses(itc_graph *g);
-/** Drops nodes whose outputs nobody uses (and values without a def or a use that are constants). */
+/**
+ * Drops dead nodes and those whose outputs nobody uses; model outputs, next states and operators
+ * that are losses or have an effect (ITC_OP_KEEP) are what counts. Constants without a use go as
+ * well. Resolves replaced values first; afterwards values are numbered as the text lists them
+ * (first those that no node makes, then by section), and the names of dropped ones are free.
+ */
 void itc_graph_sweep(itc_graph *g);
 const char *itc_section_name(itc_section s);
+bool itc_section_parse(const char *s, itc_section *out);
+/** Whether a node of `user` may read what a node of `owner` makes. */
+bool itc_section_sees(itc_section user, itc_section owner);
 const char *itc_stage_name(itc_stage s);
 bool itc_stage_parse(const char *s, itc_stage *out);
 const char *itc_role_name(itc_role r);
+bool itc_role_parse(const char *s, itc_role *out);
+/** "input", "param", …; "node" for ITC_VALUE_NODE. */
+const char *itc_value_kind_name(itc_value_kind k);
 
 /* ---- text (print.c, parse.c), checks (verify.c) ---- */
 typedef struct itc_print_options {

@@ -36,7 +36,10 @@ typedef enum itc_op_flag {
     ITC_OP_INTERNAL = 1,   /**< ours: import refuses it; prints and parses like any other */
     ITC_OP_VARIADIC = 2,   /**< any number of inputs from in_min on */
     ITC_OP_LOSS = 4,       /**< makes a loss */
-    ITC_OP_KEEP = 8        /**< has an effect: never swept */
+    ITC_OP_KEEP = 8,       /**< has an effect: never swept */
+    ITC_OP_SOFTMAX = 16,   /**< softmax or its logarithm: a cross-entropy takes its operand */
+    ITC_OP_TYPE_FOLD = 32, /**< fold needs only the types of the operands (Shape) */
+    ITC_OP_SUM = 64        /**< lowers to a formal sum of its operands */
 } itc_op_flag;
 
 typedef struct itc_op_def {
@@ -46,7 +49,8 @@ typedef struct itc_op_def {
     uint8_t flags;
     uint16_t opset_min; /**< first version imported */
     const uint8_t *versions; /**< versions of ONNX at which the definition changed, 0 ends */
-    const itc_role_in *roles; /**< one an input; the last repeats. NULL: all DATA */
+    /** in_max roles (of a VARIADIC row in_min, at least 1, and the last repeats). NULL: all DATA */
+    const itc_role_in *roles;
     const itc_attr_spec *attrs;
     const char *summary; /**< one line for `intrain ops` */
 
@@ -87,6 +91,8 @@ typedef struct itc_op_def {
 
 /** The row of an ONNX operator or internal one; NULL: none. */
 const itc_op_def *itc_op_find(const char *domain, const char *name);
+/** The row of this name, whatever its domain: names are unique. NULL: none. */
+const itc_op_def *itc_op_named(const char *name);
 /** Rows in the order of ops.def; NULL past the end. */
 const itc_op_def *itc_op_at(int i);
 itc_role_in itc_op_role(const itc_op_def *op, int input);
