@@ -39,7 +39,8 @@ typedef enum itc_op_flag {
     ITC_OP_KEEP = 8,       /**< has an effect: never swept */
     ITC_OP_SOFTMAX = 16,   /**< softmax or its logarithm: a cross-entropy takes its operand */
     ITC_OP_TYPE_FOLD = 32, /**< fold needs only the types of the operands (Shape) */
-    ITC_OP_SUM = 64        /**< lowers to a formal sum of its operands */
+    ITC_OP_SUM = 64,       /**< lowers to a formal sum of its operands */
+    ITC_OP_UPDATES = 128   /**< output 0 is operand 0, changed in place, by definition */
 } itc_op_flag;
 
 typedef struct itc_op_def {
@@ -70,7 +71,8 @@ typedef struct itc_op_def {
     enum itc_demand {
         ITC_DEMAND_OPERAND, /**< as an operand of products: 8 bits in int8 */
         ITC_DEMAND_WIDE,    /**< 16 bits: losses, softmax */
-        ITC_DEMAND_PASS     /**< whatever the result is wanted at (data movement, sums) */
+        ITC_DEMAND_PASS,    /**< whatever the result is wanted at (data movement, sums) */
+        ITC_DEMAND_EXACT    /**< the exact accumulator */
     } demand;
     /** Float node -> integer nodes (passes/lower.h). */
     itc_status (*lower)(struct itc_lower *l, const itc_node *n);

@@ -48,6 +48,9 @@ void itc_lower_set_scaled(itc_lower *l, const itc_value *v, itc_value *x, itc_co
 ITC_NODISCARD itc_status itc_lower_build(itc_lower *l, const itc_node *n, const itc_op_def *op,
                                          int n_in, itc_value *const *in, int n_out, itc_node **out);
 
+/** Gives a node that draws random numbers (not Requant, which has one) its site. */
+ITC_NODISCARD itc_status itc_lower_site(itc_lower *l, itc_node *m, itc_role role);
+
 /* Ready-made hooks. */
 /** Every operand at operand bits, the same operator on integers (Conv, MatMul2, ReduceSumTo). */
 itc_status itc_lower_linear(itc_lower *l, const itc_node *n);

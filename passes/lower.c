@@ -1,0 +1,500 @@
+#include "passes/lower_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+itc_graph *itc_lower_graph(itc_lower *l)
+{
+    return l->g;
+}
+
+int itc_lower_operand_bits(const itc_lower *l)
+{
+    return l->operand_bits;
+}
+
+int itc_lower_wide_bits(const itc_lower *l)
+{
+    return l->wide_bits;
+}
+
+static int bits_of_want(const itc_lower *l, int want)
+{
+    return (want & ITC_WANT_STATE) != 0  ? l->state_bits
+           : (want & ITC_WANT_WIDE) != 0 ? l->wide_bits
+                                         : l->operand_bits;
+}
+
+int itc_lower_demand(const itc_lower *l, const itc_value *v)
+{
+    return bits_of_want(l, l->want[v->id]);
+}
+
+int64_t itc_graph_rows(const itc_graph *g)
+{
+    const int64_t batch = itc_setting_int(g, "batch", 64);
+    const int64_t micro = itc_setting_int(g, "micro_batch", 0);
+    return micro > 0 && micro < batch ? micro : batch;
+}
+
+itc_dtype itc_dtype_of_bits(int bits)
+{
+    return bits <= 7 ? ITC_I8 : bits <= 15 ? ITC_I16 : bits <= 31 ? ITC_I32 : ITC_I64;
+}
+
+itc_status itc_accumulator_type(itc_graph *g, const itc_node *n, itc_dim k, int a, int b,
+                                itc_type *type)
+{
+    const uint64_t limit_a = ((uint64_t)1 << a) - 1, limit_b = ((uint64_t)1 << b) - 1;
+    const uint64_t terms = (uint64_t)k.size * (uint64_t)(k.batch ? itc_graph_rows(g) : 1);
+    const uint64_t product = limit_a * limit_b;
+    if (a + b > 62 || terms == 0 || terms > (uint64_t)INT64_MAX / product) {
+        return itc_error(g->ctx, n, ITC_RANGE, "E0310",
+                         "a sum of %llu products of %d and %d bits overflows 64 bits",
+                         (unsigned long long)terms, a, b);
+    }
+    int bits = 0;
+    while (bits < 63 && terms * product >> bits != 0) {
+        bits++;
+    }
+    type->dtype = bits <= 31 ? ITC_I32 : ITC_I64;
+    type->bits = (uint8_t)bits;
+    return ITC_OK;
+}
+
+/* ---- float data to mantissas ---- */
+
+/** Round half to even of x * 2^-e, exact in double for f32 data. */
+static int64_t mantissa(double x, int e)
+{
+    return (int64_t)nearbyint(ldexp(x, -e));
+}
+
+itc_tensor *itc_quantize_tensor(itc_ctx *ctx, const itc_tensor *t, int bits, int32_t *exponent)
+{
+    const double limit = (double)(((uint64_t)1 << bits) - 1);
+    double max = 0;
+    for (int64_t i = 0; i < t->count; i++) {
+        max = fmax(max, fabs(itc_tensor_get(t, i)));
+    }
+    int e = 0;
+    if (max > 0) {
+        frexp(max, &e);
+        e -= bits;
+        while (max > limit * ldexp(1, e)) { /* the exact rule: nothing clips */
+            e++;
+        }
+    } else {
+        e = -bits;
+    }
+    itc_tensor *q = itc_tensor_new(ctx, itc_dtype_of_bits(bits), t->rank, t->dim);
+    for (int64_t i = 0; i < t->count; i++) {
+        const int64_t m = mantissa(itc_tensor_get(t, i), e);
+        switch (q->dtype) {
+        case ITC_I8:
+            ((int8_t *)q->data)[i] = (int8_t)m;
+            break;
+        case ITC_I16:
+            ((int16_t *)q->data)[i] = (int16_t)m;
+            break;
+        case ITC_I32:
+            ((int32_t *)q->data)[i] = (int32_t)m;
+            break;
+        default:
+            ((int64_t *)q->data)[i] = m;
+        }
+    }
+    *exponent = e;
+    return q;
+}
+
+/* ---- tables ---- */
+
+static void read_widths(itc_lower *l)
+{
+    const itc_graph *g = l->g;
+    const int bits = (int)itc_setting_int(g, "bits", 0);
+    const bool int16 = strcmp(itc_setting_string(g, "arith", "int8"), "int16") == 0;
+    l->operand_bits = bits > 0 ? bits - 1 : int16 ? 15 : 7;
+    l->wide_bits = 15;
+    l->state_bits = l->operand_bits <= 7 ? 15 : 31;
+    static const char *const phase[] = {"forward=", "backward=", "update="};
+    const char *text = itc_setting_string(g, "rounding", "");
+    bool stochastic[3] = {false, true, true};
+    for (int i = 0; i < 3; i++) {
+        const char *p = strstr(text, phase[i]);
+        if (p) {
+            stochastic[i] = strncmp(p + strlen(phase[i]), "stochastic", 10) == 0;
+        }
+    }
+    for (int s = 0; s < ITC_SECTION_COUNT; s++) {
+        l->stochastic[s] = stochastic[s == ITC_BACKWARD ? 1 : s == ITC_UPDATE ? 2 : 0];
+    }
+}
+
+static int want_of_operand(const itc_lower *l, const itc_node *n)
+{
+    if (n->op->demand == ITC_DEMAND_WIDE) {
+        return ITC_WANT_WIDE;
+    }
+    if (n->op->demand == ITC_DEMAND_OPERAND) {
+        return ITC_WANT_OPERAND;
+    }
+    if (n->op->demand == ITC_DEMAND_EXACT) {
+        return 0;
+    }
+    int want = 0;
+    for (int i = 0; i < n->n_out; i++) {
+        want |= n->out[i] ? l->want[n->out[i]->id] : 0;
+    }
+    return want ? want : ITC_WANT_OPERAND;
+}
+
+static void find_wants(itc_lower *l)
+{
+    itc_graph *g = l->g;
+    itc_graph_count_uses(g);
+    for (int i = 0; i < l->n; i++) {
+        if (g->values[i]->next_state) {
+            l->want[g->values[i]->next_state->id] |= ITC_WANT_STATE;
+        }
+    }
+    for (int i = 0; i < g->n_outputs; i++) {
+        l->want[g->outputs[i].value->id] |= ITC_WANT_WIDE;
+    }
+    for (int s = ITC_SECTION_COUNT - 1; s >= 0; s--) {
+        const itc_node_list *list = &g->section[s];
+        for (int k = list->n - 1; k >= 0; k--) {
+            const itc_node *n = list->node[k];
+            const int want = want_of_operand(l, n);
+            for (int i = 0; i < n->n_in; i++) {
+                if (n->in[i]) {
+                    l->want[n->in[i]->id] |= (uint8_t)want;
+                    l->consumer[n->in[i]->id] = n->in[i]->n_uses == 1 ? n : NULL;
+                }
+            }
+            l->max_import_id = n->import_id > l->max_import_id ? n->import_id : l->max_import_id;
+        }
+    }
+}
+
+static void represent_state(itc_lower *l, itc_value *v)
+{
+    itc_rep *r = &l->rep[v->id];
+    const bool is_float = v->type.dtype == ITC_F32;
+    switch (v->kind) {
+    case ITC_VALUE_PARAM:
+    case ITC_VALUE_SLOT:
+    case ITC_VALUE_STAT:
+        if (is_float) {
+            v->data = itc_quantize_tensor(l->g->ctx, v->data, l->state_bits, &v->init_exp);
+            v->type.dtype = v->data->dtype;
+            v->type.bits = (uint8_t)l->state_bits;
+            v->exp.kind = ITC_EXP_OPEN;
+        }
+        break;
+    case ITC_VALUE_INPUT:
+    case ITC_VALUE_TARGET:
+        if (is_float) {
+            v->type.dtype = ITC_I32;
+            v->type.bits = 31;
+            v->exp.kind = ITC_EXP_OPEN;
+        }
+        break;
+    case ITC_VALUE_CONST:
+        break;
+    case ITC_VALUE_NODE:
+    default:
+        return;
+    }
+    r->set = r->free = true;
+    r->state = v->kind != ITC_VALUE_INPUT && v->kind != ITC_VALUE_TARGET;
+    r->n = 1;
+    r->term[0] = (itc_sum_term){v, {1, ITC_SYM_NONE}};
+}
+
+itc_status itc_lower_begin(itc_lower *l)
+{
+    itc_ctx *ctx = l->g->ctx;
+    l->rep = ITC_NEW_ARRAY(ctx, itc_rep, l->n + 1);
+    l->want = ITC_NEW_ARRAY(ctx, uint8_t, l->n + 1);
+    l->consumer = ITC_NEW_ARRAY(ctx, const itc_node *, l->n + 1);
+    read_widths(l);
+    find_wants(l);
+    l->site_index = ITC_NEW_ARRAY(ctx, uint8_t, (size_t)(l->max_import_id + 2) * ITC_ROLE_COUNT);
+    for (int i = 0; i < l->n; i++) {
+        represent_state(l, l->g->values[i]);
+    }
+    return ITC_OK;
+}
+
+/* ---- rounding ---- */
+
+static bool is_state_derived(const itc_value *v)
+{
+    return v->kind == ITC_VALUE_PARAM || v->kind == ITC_VALUE_CONST || v->kind == ITC_VALUE_STAT ||
+           (v->kind == ITC_VALUE_NODE && v->def->section == ITC_PREPARE);
+}
+
+/** Gives a node its rounding site; see NUMERICS.md on random bits. */
+itc_status itc_lower_site(itc_lower *l, itc_node *m, itc_role role)
+{
+    int id = m->import_id;
+    if (id <= 0 || id > l->max_import_id) {
+        id = l->max_import_id + 1; /* nodes that come from no ONNX node share one number */
+    }
+    uint8_t *next = &l->site_index[id * ITC_ROLE_COUNT + (int)role];
+    if (*next > 15 || id > 0xffff) {
+        return itc_error(l->g->ctx, m, ITC_RANGE, "E0321",
+                         "more than 16 rounding sites of one role in one node");
+    }
+    m->site = (uint32_t)id << 8 | (uint32_t)role << 4 | (*next)++;
+    return ITC_OK;
+}
+
+static itc_role role_of(const itc_section s, int want)
+{
+    switch (s) {
+    case ITC_PREPARE:
+        return ITC_ROLE_VIEW;
+    case ITC_BACKWARD:
+        return (want & ITC_WANT_STATE) != 0 ? ITC_ROLE_DW : ITC_ROLE_DX;
+    case ITC_UPDATE:
+        return ITC_ROLE_UPDATE;
+    default:
+        return ITC_ROLE_FWD;
+    }
+}
+
+static itc_status requant(itc_lower *l, const itc_node *n, const itc_value *v, const itc_rep *r,
+                          int bits, itc_value **out)
+{
+    itc_graph *g = l->g;
+    itc_value *in[ITC_MAX_TERMS];
+    itc_coef coef[ITC_MAX_TERMS];
+    bool state = g->insert != ITC_UPDATE;
+    for (int i = 0; i < r->n; i++) {
+        in[i] = r->term[i].x;
+        coef[i] = r->term[i].c;
+        state = state && is_state_derived(in[i]);
+    }
+    const itc_section home = g->insert;
+    g->insert = state ? ITC_PREPARE : home;
+    itc_node *m = itc_node_new(g, &itc_op_Requant, n, r->n, in, 1);
+    itc_set_coefs(g, m, "coef", r->n, coef);
+    itc_set_int(g, m, "bits", bits);
+    itc_set_int(g, m, "stochastic", l->stochastic[m->section]);
+    itc_set_int(g, m, "optimizer", m->section == ITC_UPDATE);
+    ITC_TRY(itc_lower_site(l, m, role_of(m->section, l->want[v->id])));
+    ITC_TRY(itc_infer(g, m));
+    itc_value_rename(g, m->out[0],
+                     itc_format(g->ctx, "%s.%s", v->name, itc_dtype_name(m->out[0]->type.dtype)));
+    g->insert = home;
+    *out = m->out[0];
+    return ITC_OK;
+}
+
+/** A constant's mantissas of at most `bits`. */
+static itc_value *constant(itc_lower *l, const itc_value *v, int bits)
+{
+    itc_graph *g = l->g;
+    int32_t e = 0;
+    itc_tensor *q = itc_quantize_tensor(g->ctx, v->data, bits, &e);
+    itc_value *c = itc_const_new(g, itc_format(g->ctx, "%s.%s", v->name, itc_dtype_name(q->dtype)),
+                                 q);
+    c->type.bits = (uint8_t)bits;
+    c->exp.kind = ITC_EXP_OPEN;
+    c->init_exp = e;
+    c->reason = v->reason;
+    return c;
+}
+
+itc_status itc_lower_get(itc_lower *l, const itc_node *n, const itc_value *v, int bits,
+                         itc_value **out)
+{
+    if (v->id >= l->n || !l->rep[v->id].set) {
+        return itc_error(l->g->ctx, n, ITC_INTERNAL, "E0322", "value \"%s\" is not lowered",
+                         v->name);
+    }
+    itc_rep *r = &l->rep[v->id];
+    itc_value *x = r->term[0].x;
+    const bool single = r->n == 1 && r->term[0].c.symbol == ITC_SYM_NONE &&
+                        !(r->term[0].c.value < 1) && !(r->term[0].c.value > 1);
+    if (single && x->type.dtype != ITC_F32 && x->type.bits <= bits &&
+        !(x->type.bits > 0 && x->kind == ITC_VALUE_INPUT)) {
+        *out = x;
+        return ITC_OK;
+    }
+    const int slot = bits <= l->operand_bits ? 0 : bits <= l->wide_bits ? 1 : 2;
+    if (r->narrow[slot] && r->narrow[slot]->type.bits <= bits) {
+        /* evaluation has values of its own; what training made is not at hand there */
+        *out = r->narrow[slot];
+        const itc_section s = l->g->insert;
+        const itc_section of = r->narrow[slot]->def ? r->narrow[slot]->def->section : ITC_PREPARE;
+        if (of == ITC_PREPARE || (s >= ITC_INFER) == (of >= ITC_INFER)) {
+            return ITC_OK;
+        }
+    }
+    if (x->kind == ITC_VALUE_CONST && x->type.dtype == ITC_F32) {
+        r->narrow[slot] = constant(l, x, bits);
+    } else {
+        ITC_TRY(requant(l, n, v, r, bits > 31 ? 31 : bits, &r->narrow[slot]));
+    }
+    *out = r->narrow[slot];
+    return ITC_OK;
+}
+
+void itc_lower_set(itc_lower *l, const itc_value *v, itc_value *x)
+{
+    itc_lower_set_scaled(l, v, x, (itc_coef){1, ITC_SYM_NONE});
+}
+
+void itc_lower_set_scaled(itc_lower *l, const itc_value *v, itc_value *x, itc_coef c)
+{
+    itc_rep *r = &l->rep[v->id];
+    *r = (itc_rep){.set = true, .n = 1, .state = is_state_derived(x), .free = is_state_derived(x)};
+    r->term[0] = (itc_sum_term){x, c};
+}
+
+static bool coef_multiply(itc_coef a, itc_coef b, itc_coef *out)
+{
+    if (a.symbol != ITC_SYM_NONE && b.symbol != ITC_SYM_NONE) {
+        return false;
+    }
+    *out = (itc_coef){a.value * b.value, a.symbol != ITC_SYM_NONE ? a.symbol : b.symbol};
+    return true;
+}
+
+/** Appends operand v's terms times c to the sum, or the value itself, rounded, as one term. */
+static itc_status add_operand(itc_lower *l, const itc_node *n, const itc_value *v, itc_coef c,
+                              int room, itc_rep *sum)
+{
+    const itc_rep *r = &l->rep[v->id];
+    bool absorb = r->set && r->n <= room &&
+                  (r->free || (l->consumer[v->id] == n && v->def && v->def->section == n->section));
+    for (int i = 0; absorb && i < r->n; i++) {
+        itc_coef unused;
+        const itc_value *x = r->term[i].x;
+        absorb = coef_multiply(r->term[i].c, c, &unused) && x->type.bits <= 32 &&
+                 x->type.dtype != ITC_F32;
+    }
+    if (!absorb) {
+        itc_sum_term t = {.c = c};
+        const int bits = v->kind == ITC_VALUE_CONST ? l->wide_bits : itc_lower_demand(l, v);
+        ITC_TRY(itc_lower_get(l, n, v, bits, &t.x));
+        sum->term[sum->n++] = t;
+        return ITC_OK;
+    }
+    for (int i = 0; i < r->n; i++) {
+        itc_sum_term t = {.x = r->term[i].x};
+        if (!coef_multiply(r->term[i].c, c, &t.c)) {
+            return ITC_INTERNAL;
+        }
+        sum->term[sum->n++] = t;
+    }
+    return ITC_OK;
+}
+
+itc_status itc_lower_set_sum(itc_lower *l, const itc_node *n, const itc_value *v, int count,
+                             const itc_coef *c)
+{
+    itc_rep sum = {.set = true, .state = true};
+    if (count > ITC_MAX_TERMS) {
+        return itc_error(l->g->ctx, n, ITC_RANGE, "E0323", "a sum of %d operands; at most %d",
+                         count, ITC_MAX_TERMS);
+    }
+    for (int i = 0; i < count; i++) {
+        /* keep a place for each operand still to come */
+        const int room = ITC_MAX_TERMS - sum.n - (count - 1 - i);
+        ITC_TRY(add_operand(l, n, n->in[i], c[i], room, &sum));
+    }
+    for (int i = 0; i < sum.n; i++) {
+        sum.state = sum.state && is_state_derived(sum.term[i].x);
+    }
+    l->rep[v->id] = sum;
+    return ITC_OK;
+}
+
+itc_status itc_lower_materialize(itc_lower *l, const itc_node *n, const itc_value *v)
+{
+    const itc_rep *r = &l->rep[v->id];
+    const itc_node *only = l->consumer[v->id];
+    if (!r->set || r->free || r->term[0].x->type.bits == 0) {
+        return ITC_OK;
+    }
+    if (only && only->section == n->section && (only->op->flags & ITC_OP_SUM) != 0) {
+        return ITC_OK; /* it takes the sum as it is */
+    }
+    for (int want = ITC_WANT_OPERAND; want <= ITC_WANT_STATE; want <<= 1) {
+        if ((l->want[v->id] & want) != 0) {
+            itc_value *unused = NULL;
+            ITC_TRY(itc_lower_get(l, n, v, bits_of_want(l, want), &unused));
+        }
+    }
+    return ITC_OK;
+}
+
+itc_status itc_lower_build(itc_lower *l, const itc_node *n, const itc_op_def *op, int n_in,
+                           itc_value *const *in, int n_out, itc_node **out)
+{
+    itc_graph *g = l->g;
+    g->insert = n->section;
+    itc_node *m = itc_node_new(g, op, n, n_in, in, n_out);
+    for (int i = 0; i < n->n_attrs; i++) {
+        itc_attr_set(g, m, n->attrs[i]);
+    }
+    ITC_TRY(itc_infer(g, m));
+    for (int i = 0; i < n_out && i < n->n_out; i++) {
+        if (m->out[i] && n->out[i]) {
+            const char *type = itc_dtype_name(m->out[i]->type.dtype);
+            itc_value_rename(g, m->out[i], itc_format(g->ctx, "%s.%s", n->out[i]->name, type));
+        }
+    }
+    *out = m;
+    return ITC_OK;
+}
+
+static void set_outputs(itc_lower *l, const itc_node *n, const itc_node *m)
+{
+    for (int i = 0; i < n->n_out; i++) {
+        if (n->out[i]) {
+            itc_lower_set(l, n->out[i], m->out[i]);
+        }
+    }
+}
+
+itc_status itc_lower_linear(itc_lower *l, const itc_node *n)
+{
+    itc_value *in[8] = {0};
+    itc_node *m = NULL;
+    for (int i = 0; i < n->n_in && i < 8; i++) {
+        if (n->in[i]) {
+            ITC_TRY(itc_lower_get(l, n, n->in[i], l->operand_bits, &in[i]));
+        }
+    }
+    ITC_TRY(itc_lower_build(l, n, n->op, n->n_in, in, n->n_out, &m));
+    set_outputs(l, n, m);
+    return ITC_OK;
+}
+
+itc_status itc_lower_move(itc_lower *l, const itc_node *n)
+{
+    itc_value *in[8] = {0};
+    itc_node *m = NULL;
+    for (int i = 0; i < n->n_in && i < 8; i++) {
+        const itc_value *v = n->in[i];
+        if (!v) {
+            continue;
+        }
+        const itc_rep *r = &l->rep[v->id];
+        if (i == 0 && r->free && r->state && v->kind != ITC_VALUE_CONST && r->n == 1) {
+            in[i] = r->term[0].x; /* state moves at full width; consumers narrow their view */
+        } else {
+            ITC_TRY(itc_lower_get(l, n, v, i == 0 ? itc_lower_demand(l, n->out[0])
+                                                  : l->operand_bits, &in[i]));
+        }
+    }
+    ITC_TRY(itc_lower_build(l, n, n->op, n->n_in, in, n->n_out, &m));
+    set_outputs(l, n, m);
+    return ITC_OK;
+}

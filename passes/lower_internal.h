@@ -1,0 +1,39 @@
+/** What integer.c (the pass) and lower.c (the hooks' side) share. */
+#ifndef ITC_PASSES_LOWER_INTERNAL_H
+#define ITC_PASSES_LOWER_INTERNAL_H
+
+#include "passes/lower.h"
+
+enum { ITC_WANT_OPERAND = 1, ITC_WANT_WIDE = 2, ITC_WANT_STATE = 4 };
+
+/** What stands for a float value in the integer graph. */
+typedef struct itc_rep {
+    bool set;
+    bool free;          /**< state, constant or input: at hand everywhere, exact as it is */
+    bool state;         /**< depends on state alone */
+    int n;
+    itc_sum_term term[ITC_MAX_TERMS];
+    itc_value *narrow[3]; /**< the value at operand, wide and state bits, once made */
+} itc_rep;
+
+struct itc_lower {
+    itc_graph *g;
+    int n;                    /**< values when the pass began */
+    itc_rep *rep;
+    uint8_t *want;            /**< ITC_WANT_ mask of each value's consumers */
+    const itc_node **consumer; /**< the only consumer, or NULL */
+    int operand_bits, wide_bits, state_bits;
+    bool stochastic[ITC_SECTION_COUNT];
+    uint8_t *site_index;      /**< sites given out, by import id and role */
+    int max_import_id;
+};
+
+/** Prepares tables: wants, consumers, widths, representation of state and inputs. */
+itc_status itc_lower_begin(itc_lower *l);
+/** Makes the widths of v that its consumers want, unless its one consumer absorbs the sum. */
+itc_status itc_lower_materialize(itc_lower *l, const itc_node *n, const itc_value *v);
+/** A float constant as mantissas of `bits` magnitude bits and their exponent. */
+itc_tensor *itc_quantize_tensor(itc_ctx *ctx, const itc_tensor *t, int bits, int32_t *exponent);
+itc_dtype itc_dtype_of_bits(int bits);
+
+#endif

@@ -1,0 +1,15 @@
+#ifndef ITC_PASSES_OPTIMIZER_H
+#define ITC_PASSES_OPTIMIZER_H
+
+#include "ir/op.h"
+
+/**
+ * Appends the update of parameter `w` with gradient `dw` to UPDATE (and, when a step has several
+ * micro-batches, the sum over them to BACKWARD), with the optimizer slots that it needs.
+ */
+ITC_NODISCARD itc_status itc_optimizer_add(itc_graph *g, itc_value *w, itc_value *dw);
+
+/** Sets a View's attributes so that its result has the shape of `type`. */
+void itc_view_set_shape(itc_graph *g, itc_node *view, const itc_type *type);
+
+#endif

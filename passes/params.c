@@ -1,0 +1,122 @@
+/*
+ * params: which tensors are trained, state or constant.
+ *
+ * Invariant: afterwards each initializer that reaches a parameter operand (a weight, bias, scale
+ * or embedding; through data movement alone) is PARAM, each that reaches a running statistic is
+ * STAT, the others stay CONST; `reason` says why, for `check`. Linear in the graph's size.
+ */
+#include "passes/pass.h"
+
+#include <fnmatch.h>
+#include <string.h>
+
+/** Matches any glob of a ';'-separated list; marks in *used (a bit each) those that matched. */
+static bool glob_list_match(const char *list, const char *name, uint64_t *used)
+{
+    bool any = false;
+    int k = 0;
+    for (const char *p = list; *p; k++) {
+        const size_t len = strcspn(p, ";");
+        char glob[512];
+        if (len < sizeof glob) {
+            memcpy(glob, p, len);
+            glob[len] = 0;
+            if (fnmatch(glob, name, 0) == 0) {
+                any = true;
+                *used |= (uint64_t)1 << (k & 63);
+            }
+        }
+        p += len + (p[len] == ';');
+    }
+    return any;
+}
+
+static itc_status check_all_used(itc_graph *g, const char *option, const char *list, uint64_t used)
+{
+    int k = 0;
+    for (const char *p = list; *p; k++) {
+        const size_t len = strcspn(p, ";");
+        if (!(used >> (k & 63) & 1)) {
+            return itc_error(g->ctx, NULL, ITC_RANGE, "E0301",
+                             "--%s %.*s matches no tensor that could be trained", option, (int)len,
+                             p);
+        }
+        p += len + (p[len] == ';');
+    }
+    return ITC_OK;
+}
+
+static const char *node_label(itc_ctx *ctx, const itc_node *n)
+{
+    return n->onnx_name && n->onnx_name[0]
+               ? itc_format(ctx, "%s (%s)", n->onnx_name, n->onnx_op ? n->onnx_op : n->op->name)
+               : itc_format(ctx, "node #%d (%s)", (int)n->import_id,
+                            n->onnx_op ? n->onnx_op : n->op->name);
+}
+
+static void mark(itc_graph *g, const itc_node *n, itc_value *c, itc_role_in role)
+{
+    if (c->kind != ITC_VALUE_CONST || c->type.dtype != ITC_F32) {
+        return;
+    }
+    const bool constant_node = c->reason && strcmp(c->reason, "Constant node") == 0;
+    if (role == ITC_IN_STAT) {
+        c->kind = ITC_VALUE_STAT;
+        c->reason = itc_format(g->ctx, "statistics of %s", node_label(g->ctx, n));
+    } else if (role == ITC_IN_PARAM || (role == ITC_IN_WEAK && !constant_node &&
+                                        c->type.rank > 0)) {
+        c->kind = ITC_VALUE_PARAM;
+        c->reason = itc_format(g->ctx, "parameter of %s", node_label(g->ctx, n));
+    }
+}
+
+static itc_status apply_globs(itc_graph *g)
+{
+    const char *train = itc_setting_string(g, "train", "");
+    const char *freeze = itc_setting_string(g, "freeze", "");
+    uint64_t used_train = 0, used_freeze = 0;
+    for (int i = 0; i < g->n_values; i++) {
+        itc_value *v = g->values[i];
+        if (v->kind != ITC_VALUE_PARAM) {
+            continue;
+        }
+        const char *name = v->onnx ? v->onnx : v->name;
+        if (*train && !glob_list_match(train, name, &used_train)) {
+            v->kind = ITC_VALUE_CONST;
+            v->reason = "not matched by --train";
+        }
+        if (*freeze && glob_list_match(freeze, name, &used_freeze)) {
+            v->kind = ITC_VALUE_CONST;
+            v->reason = "frozen by --freeze";
+        }
+    }
+    ITC_TRY(check_all_used(g, "train", train, used_train));
+    return check_all_used(g, "freeze", freeze, used_freeze);
+}
+
+itc_status itc_pass_params(itc_graph *g)
+{
+    itc_value **origin = ITC_NEW_ARRAY(g->ctx, itc_value *, g->n_values);
+    for (int i = 0; i < g->n_values; i++) {
+        if (g->values[i]->kind == ITC_VALUE_CONST) {
+            origin[i] = g->values[i];
+        }
+    }
+    const itc_node_list *list = &g->section[ITC_FORWARD];
+    for (int k = 0; k < list->n; k++) {
+        const itc_node *n = list->node[k];
+        for (int i = 0; i < n->n_in; i++) {
+            itc_value *c = n->in[i] ? origin[n->in[i]->id] : NULL;
+            if (!c) {
+                continue;
+            }
+            const itc_role_in role = itc_op_role(n->op, i);
+            if (role == ITC_IN_PASS && n->n_out > 0 && n->out[0]) {
+                origin[n->out[0]->id] = c;
+            } else {
+                mark(g, n, c, role);
+            }
+        }
+    }
+    return apply_globs(g);
+}
