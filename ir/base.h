@@ -34,12 +34,12 @@ typedef enum itc_status {
     ITC_INTERNAL /**< a bug of ours */
 } itc_status;
 
-#define ITC_TRY(expr) \
-    do { \
-        const itc_status itc_try_status = (expr); \
-        if (itc_try_status != ITC_OK) { \
-            return itc_try_status; \
-        } \
+#define ITC_TRY(expr)                                                                              \
+    do {                                                                                           \
+        const itc_status itc_try_status = (expr);                                                  \
+        if (itc_try_status != ITC_OK) {                                                            \
+            return itc_try_status;                                                                 \
+        }                                                                                          \
     } while (0)
 
 typedef struct itc_ctx itc_ctx;
@@ -62,12 +62,12 @@ char *itc_format(itc_ctx *ctx, const char *fmt, ...) ITC_PRINTF(2, 3);
 ITC_NODISCARD bool itc_size_mul(int64_t a, int64_t b, int64_t *out);
 
 /** Appends to an array held as pointer + count + capacity, in the arena. */
-#define ITC_PUSH(ctx, ptr, count, cap, value) \
-    do { \
-        if ((count) == (cap)) { \
-            (ptr) = itc_grow((ctx), (ptr), (size_t)(count), &(cap), sizeof *(ptr)); \
-        } \
-        (ptr)[(count)++] = (value); \
+#define ITC_PUSH(ctx, ptr, count, cap, value)                                                      \
+    do {                                                                                           \
+        if ((count) == (cap)) {                                                                    \
+            (ptr) = itc_grow((ctx), (ptr), (size_t)(count), &(cap), sizeof *(ptr));                \
+        }                                                                                          \
+        (ptr)[(count)++] = (value);                                                                \
     } while (0)
 void *itc_grow(itc_ctx *ctx, void *old, size_t count, int *cap, size_t size);
 
@@ -82,9 +82,10 @@ void itc_strbuf_add(itc_strbuf *b, const char *s);
 void itc_strbuf_add_n(itc_strbuf *b, const char *s, size_t n);
 void itc_strbuf_printf(itc_strbuf *b, const char *fmt, ...) ITC_PRINTF(2, 3);
 
-/** Writes to FILE.tmp… and renames, so that FILE is either old or complete; "-" is stdout. Records a
- * diagnostic and returns ITC_WRITE where that fails. */
-ITC_NODISCARD itc_status itc_write_file(itc_ctx *ctx, const char *path, const void *bytes, size_t n);
+/** Writes to FILE.tmp… and renames, so that FILE is either old or complete; "-" is stdout. Records
+ * a diagnostic and returns ITC_WRITE where that fails. */
+ITC_NODISCARD itc_status itc_write_file(itc_ctx *ctx, const char *path, const void *bytes,
+                                        size_t n);
 /** Whole file into the arena (NUL-terminated beyond its size). Refuses more than `limit` bytes.
  * Records a diagnostic and returns ITC_IO or ITC_RANGE where that fails. */
 ITC_NODISCARD itc_status itc_read_file(itc_ctx *ctx, const char *path, size_t limit, char **bytes,
@@ -99,7 +100,7 @@ size_t itc_utf8_length(const char *s, size_t n);
 
 typedef struct itc_diag {
     itc_status status;
-    const char *id;    /**< "E0203"; listed in diag.def, never reused */
+    const char *id; /**< "E0203"; listed in diag.def, never reused */
     const char *file;
     int line, col;     /**< 0 where there is none (ONNX) */
     const char *where; /**< `node "conv1" (Conv-11)` or NULL */

@@ -29,9 +29,9 @@ typedef struct itc_dim {
 typedef struct itc_type {
     itc_dtype dtype;
     uint8_t rank;
-    bool known;       /**< false before shape inference: rank and dims mean nothing */
-    int8_t exp_axis;  /**< -1: one exponent a tensor; else one a slice of this axis */
-    uint8_t bits;     /**< integers with an exponent: |mantissa| < 2^bits; 0: plain numbers */
+    bool known;      /**< false before shape inference: rank and dims mean nothing */
+    int8_t exp_axis; /**< -1: one exponent a tensor; else one a slice of this axis */
+    uint8_t bits;    /**< integers with an exponent: |mantissa| < 2^bits; 0: plain numbers */
     itc_dim dim[ITC_MAX_RANK];
 } itc_type;
 
@@ -60,10 +60,10 @@ typedef enum itc_value_kind {
 } itc_value_kind;
 
 typedef enum itc_exp_kind {
-    ITC_EXP_NONE,  /**< no exponent: floats, ids, plain integers */
-    ITC_EXP_OPEN,  /**< e=?      an exponent, not planned yet */
-    ITC_EXP_FIT,   /**< e=@7     the node measures and writes it (or: a state tensor keeps it) */
-    ITC_EXP_SUM    /**< e=@7 = @3 + @5 - 30   (or e=-15, without slots) */
+    ITC_EXP_NONE, /**< no exponent: floats, ids, plain integers */
+    ITC_EXP_OPEN, /**< e=?      an exponent, not planned yet */
+    ITC_EXP_FIT,  /**< e=@7     the node measures and writes it (or: a state tensor keeps it) */
+    ITC_EXP_SUM   /**< e=@7 = @3 + @5 - 30   (or e=-15, without slots) */
 } itc_exp_kind;
 
 /** The exponent of a value. `slot` indexes the run-time table of exponents. */
@@ -80,23 +80,23 @@ struct itc_graph;
 struct itc_op_def;
 
 typedef struct itc_value {
-    int32_t id;       /**< position in graph->values */
+    int32_t id; /**< position in graph->values */
     itc_value_kind kind;
     const char *name; /**< unique in the graph; any bytes but NUL */
     itc_type type;
     itc_exp exp;
     struct itc_node *def; /**< NODE: who makes it */
     int32_t out_index;
-    itc_tensor *data;     /**< PARAM, SLOT, STAT, CONST */
-    int32_t init_exp;     /**< integer stage: exponent of `data` */
-    const char *onnx;     /**< the tensor's name in the ONNX file; NULL: none */
-    const char *reason;   /**< state tensors: why it is trained, state or constant (for check) */
+    itc_tensor *data;   /**< PARAM, SLOT, STAT, CONST */
+    int32_t init_exp;   /**< integer stage: exponent of `data` */
+    const char *onnx;   /**< the tensor's name in the ONNX file; NULL: none */
+    const char *reason; /**< state tensors: why it is trained, state or constant (for check) */
     struct itc_value *next_state; /**< PARAM, SLOT, STAT: the value assigned at the end of a step */
-    int64_t offset;       /**< memory stage: byte offset in the arena; -1: none */
-    struct itc_value *storage; /**< memory stage: shares this value's bytes (alias, in place) */
-    int32_t n_uses;       /**< filled by itc_graph_count_uses */
+    int64_t offset;               /**< memory stage: byte offset in the arena; -1: none */
+    struct itc_value *storage;    /**< memory stage: shares this value's bytes (alias, in place) */
+    int32_t n_uses;               /**< filled by itc_graph_count_uses */
     struct itc_value *replaced_by; /**< set by rewriters, see itc_value_resolve */
-    void *pass_data;      /**< scratch of the running pass */
+    void *pass_data;               /**< scratch of the running pass */
 } itc_value;
 
 typedef enum itc_attr_kind {
@@ -170,13 +170,13 @@ typedef struct itc_node {
     itc_value **out;
     itc_attr *attrs;
     int32_t n_attrs;
-    uint32_t site;        /**< 0: the node rounds nothing */
-    int32_t import_id;    /**< number of the ONNX node (from 1) it comes from; 0: none */
+    uint32_t site;     /**< 0: the node rounds nothing */
+    int32_t import_id; /**< number of the ONNX node (from 1) it comes from; 0: none */
     const char *onnx_name;
-    const char *onnx_op;  /**< "Conv" and the version of its definition, for messages */
+    const char *onnx_op; /**< "Conv" and the version of its definition, for messages */
     int32_t onnx_version;
-    const char *opaque;   /**< import: an operator without a row, kept until something needs it */
-    int32_t line;         /**< in the .itc file it was parsed from; 0: none */
+    const char *opaque; /**< import: an operator without a row, kept until something needs it */
+    int32_t line;       /**< in the .itc file it was parsed from; 0: none */
     bool dead;
 } itc_node;
 
@@ -214,7 +214,7 @@ typedef struct itc_graph {
     itc_node_list section[ITC_SECTION_COUNT];
     itc_output *outputs; /**< from `loss` on: values of ITC_INFER */
     int32_t n_outputs, cap_outputs;
-    itc_attr *settings;  /**< the options that define the program, in the order of options.def */
+    itc_attr *settings; /**< the options that define the program, in the order of options.def */
     int32_t n_settings, cap_settings;
     uint8_t model_hash[32];
     int32_t n_exponents; /**< plan: run-time exponents */
@@ -257,12 +257,12 @@ itc_value *itc_const_new(itc_graph *g, const char *hint, itc_tensor *data);
 void itc_value_rename(itc_graph *g, itc_value *v, const char *hint);
 /** Appends a node with given outputs (an entry may be NULL: absent), which become its values. op
  * is NULL for an operator without a row; the caller sets `opaque` then. */
-itc_node *itc_node_append(itc_graph *g, const struct itc_op_def *op, int n_in,
-                          itc_value *const *in, int n_out, itc_value *const *out);
+itc_node *itc_node_append(itc_graph *g, const struct itc_op_def *op, int n_in, itc_value *const *in,
+                          int n_out, itc_value *const *out);
 /** Appends a node to section g->insert; outputs are new values with type unknown. Origin (may be
  * NULL) lends its ONNX name and import id. */
-itc_node *itc_node_new(itc_graph *g, const struct itc_op_def *op, const itc_node *origin,
-                       int n_in, itc_value *const *in, int n_out);
+itc_node *itc_node_new(itc_graph *g, const struct itc_op_def *op, const itc_node *origin, int n_in,
+                       itc_value *const *in, int n_out);
 /** Sets or replaces an attribute; arrays and strings are copied. */
 void itc_attr_set(itc_graph *g, itc_node *n, itc_attr a);
 void itc_set_int(itc_graph *g, itc_node *n, const char *name, int64_t v);

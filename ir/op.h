@@ -14,22 +14,23 @@ struct itc_emit;
 
 /** What an operand is, for deciding what is trained (contract: "What is trained by default"). */
 typedef enum itc_role_in {
-    ITC_IN_DATA,   /**< data: an initializer here stays constant */
-    ITC_IN_PARAM,  /**< weights, biases, scales, embeddings: an initializer here is trained */
-    ITC_IN_WEAK,   /**< an operand of Add or Mul: an initializer of rank >= 1 is trained, a Constant is not */
-    ITC_IN_STAT,   /**< running statistics */
-    ITC_IN_CONST,  /**< shapes, axes, ratios: must be known when compiling */
-    ITC_IN_PASS    /**< data movement: a parameter that passes through here is still one */
+    ITC_IN_DATA,  /**< data: an initializer here stays constant */
+    ITC_IN_PARAM, /**< weights, biases, scales, embeddings: an initializer here is trained */
+    ITC_IN_WEAK,  /**< an operand of Add or Mul: an initializer of rank >= 1 is trained, a Constant
+                     is not */
+    ITC_IN_STAT,  /**< running statistics */
+    ITC_IN_CONST, /**< shapes, axes, ratios: must be known when compiling */
+    ITC_IN_PASS   /**< data movement: a parameter that passes through here is still one */
 } itc_role_in;
 
 typedef struct itc_attr_spec {
     const char *name; /**< NULL ends the list */
     itc_attr_kind kind;
     bool required;
-    int64_t i;        /**< default of INT */
-    double f;         /**< default of FLOAT */
-    const char *s;    /**< default of STRING */
-    bool internal;    /**< ours: import refuses it */
+    int64_t i;     /**< default of INT */
+    double f;      /**< default of FLOAT */
+    const char *s; /**< default of STRING */
+    bool internal; /**< ours: import refuses it */
 } itc_attr_spec;
 
 typedef enum itc_op_flag {
@@ -48,7 +49,7 @@ typedef struct itc_op_def {
     const char *domain; /**< "" is ONNX's default domain */
     uint8_t in_min, in_max, out_min, out_max;
     uint8_t flags;
-    uint16_t opset_min; /**< first version imported */
+    uint16_t opset_min;      /**< first version imported */
     const uint8_t *versions; /**< versions of ONNX at which the definition changed, 0 ends */
     /** in_max roles (of a VARIADIC row in_min, at least 1, and the last repeats). NULL: all DATA */
     const itc_role_in *roles;
