@@ -72,6 +72,7 @@ typedef struct itc_exp {
     int32_t slot; /**< -1: none needed, a constant */
     int32_t offset;
     uint8_t n_terms;
+    uint8_t minus;   /**< SUM: bit i: term i is subtracted */
     int32_t term[4]; /**< SUM: slots that are added to offset */
 } itc_exp;
 

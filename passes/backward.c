@@ -9,6 +9,7 @@
  *
  * Linear in the graph's size (times the number of operands).
  */
+#include "ir/ops/util.h"
 #include "passes/grad.h"
 #include "passes/optimizer.h"
 #include "passes/pass.h"
@@ -130,13 +131,7 @@ itc_status itc_grad_unbroadcast(itc_grad *b, const itc_node *n, itc_value *v,
         ITC_TRY(itc_infer(g, sum));
         *out = sum->out[0];
     }
-    if (!itc_type_equal(&(*out)->type, &like->type)) {
-        itc_node *view = itc_node_new(g, &itc_op_View, n, 1, out, 1);
-        itc_view_set_shape(g, view, &like->type);
-        ITC_TRY(itc_infer(g, view));
-        *out = view->out[0];
-    }
-    return ITC_OK;
+    return itc_view_build(g, n, *out, &like->type, out);
 }
 
 static void find_wanted(itc_grad *b)

@@ -344,6 +344,22 @@ itc_status itc_lower_get(itc_lower *l, const itc_node *n, const itc_value *v, in
     return ITC_OK;
 }
 
+itc_status itc_lower_get_wide(itc_lower *l, const itc_node *n, const itc_value *v, int bits,
+                              itc_value **out)
+{
+    ITC_TRY(itc_lower_get(l, n, v, bits, out));
+    if ((*out)->type.dtype == itc_dtype_of_bits(bits)) {
+        return ITC_OK;
+    }
+    const itc_rep exact = {.n = 1, .term = {{*out, {1, ITC_SYM_NONE}}}};
+    return requant(l, n, v, &exact, bits, out);
+}
+
+void itc_lower_keep(itc_lower *l, const itc_value *v)
+{
+    l->rep[v->id].free = true;
+}
+
 void itc_lower_set(itc_lower *l, const itc_value *v, itc_value *x)
 {
     itc_lower_set_scaled(l, v, x, (itc_coef){1, ITC_SYM_NONE});

@@ -31,6 +31,12 @@ ITC_NODISCARD itc_status itc_lower_get(itc_lower *l, const itc_node *n, const it
 /** States that integer value x is float value v, exactly. */
 void itc_lower_set(itc_lower *l, const itc_value *v, itc_value *x);
 
+/** As itc_lower_get, but never narrower than `bits` either: kernels that take equal widths. */
+ITC_NODISCARD itc_status itc_lower_get_wide(itc_lower *l, const itc_node *n, const itc_value *v,
+                                            int bits, itc_value **out);
+/** v (set already) is at hand in every section: nothing is rounded before someone asks. */
+void itc_lower_keep(itc_lower *l, const itc_value *v);
+
 /** One term of a formal sum. */
 typedef struct itc_sum_term {
     itc_value *x;

@@ -52,20 +52,6 @@ static itc_status parse_sgd(itc_graph *g, sgd *o)
     return ITC_OK;
 }
 
-void itc_view_set_shape(itc_graph *g, itc_node *view, const itc_type *type)
-{
-    int64_t shape[ITC_MAX_RANK];
-    int batch_axis = -1;
-    for (int i = 0; i < type->rank; i++) {
-        shape[i] = type->dim[i].size;
-        if (type->dim[i].batch) {
-            batch_axis = i;
-        }
-    }
-    itc_set_ints(g, view, "shape", type->rank, shape);
-    itc_set_int(g, view, "batch_axis", batch_axis);
-}
-
 /** A zero-initialised state tensor of w's shape. */
 static itc_value *new_slot(itc_graph *g, const itc_value *w, const char *suffix)
 {

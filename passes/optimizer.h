@@ -9,7 +9,4 @@
  */
 ITC_NODISCARD itc_status itc_optimizer_add(itc_graph *g, itc_value *w, itc_value *dw);
 
-/** Sets a View's attributes so that its result has the shape of `type`. */
-void itc_view_set_shape(itc_graph *g, itc_node *view, const itc_type *type);
-
 #endif

@@ -17,6 +17,11 @@ struct itc_plan {
     int n_bounds, cap_bounds;
 };
 
+itc_graph *itc_plan_graph(itc_plan *p)
+{
+    return p->g;
+}
+
 void itc_plan_fit(itc_plan *p, itc_value *out)
 {
     if (!p->dry) {
@@ -62,6 +67,31 @@ itc_status itc_plan_sum(itc_plan *p, const itc_node *n, itc_value *out, int coun
     if (e.n_terms > 0) {
         e.slot = p->next++;
     }
+    out->exp = e;
+    return ITC_OK;
+}
+
+itc_status itc_plan_quotient(itc_plan *p, const itc_node *n, itc_value *out, const itc_value *a,
+                             const itc_value *b, int offset)
+{
+    const itc_value *const ab[2] = {a, b};
+    itc_exp e = {.kind = ITC_EXP_SUM, .slot = -1, .offset = offset};
+    if (p->dry) {
+        return ITC_OK;
+    }
+    for (int i = 0; i < 2; i++) {
+        const itc_exp *o = &ab[i]->exp;
+        if (o->kind == ITC_EXP_SUM && o->slot < 0) {
+            e.offset += i == 0 ? o->offset : -o->offset;
+        } else if (o->slot >= 0) {
+            e.minus |= (uint8_t)(i << e.n_terms);
+            e.term[e.n_terms++] = o->slot;
+        } else {
+            return itc_error(p->g->ctx, n, ITC_INTERNAL, "E0324",
+                             "operand \"%s\" has no planned exponent", ab[i]->name);
+        }
+    }
+    e.slot = e.n_terms > 0 ? p->next++ : -1;
     out->exp = e;
     return ITC_OK;
 }

@@ -8,11 +8,15 @@
 
 typedef struct itc_plan itc_plan;
 
+itc_graph *itc_plan_graph(itc_plan *p);
 /** Output `out` writes an exponent that the kernel measures: a slot of its own. */
 void itc_plan_fit(itc_plan *p, itc_value *out);
 /** e_out = sum of the operands' exponents + offset. */
 itc_status itc_plan_sum(itc_plan *p, const itc_node *n, itc_value *out, int count,
                         itc_value *const *operands, int offset);
+/** e_out = e_a - e_b + offset. */
+itc_status itc_plan_quotient(itc_plan *p, const itc_node *n, itc_value *out, const itc_value *a,
+                             const itc_value *b, int offset);
 /** out has the exponent of in, whatever that is. */
 void itc_plan_same(itc_plan *p, itc_value *out, const itc_value *in);
 /** out has a constant exponent. */

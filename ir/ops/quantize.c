@@ -1,0 +1,225 @@
+/*
+ * What the integer stage adds: the one place where mantissas are rounded (Requant), the way into
+ * floats for the reference trainer (ToFloat), and the exact sum of a step's gradients over its
+ * micro-batches (GridAdd, GridNext; NUMERICS.md "Micro-batches").
+ */
+#include "codegen/emit.h"
+#include "ir/ops/util.h"
+#include "passes/lower.h"
+#include "passes/plan.h"
+
+itc_status itc_infer_broadcast(itc_graph *g, itc_node *n);
+
+/* ---- Requant ---- */
+
+static itc_status requant_infer(itc_graph *g, itc_node *n)
+{
+    const int64_t bits = itc_int(n, "bits");
+    if (bits < 1 || bits > 31) {
+        return itc_error(g->ctx, n, ITC_RANGE, "E0249", "bits %lld, expected 1 to 31",
+                         (long long)bits);
+    }
+    for (int i = 0; i < n->n_in; i++) {
+        ITC_TRY(itc_operand_real(g, n, i));
+    }
+    ITC_TRY(itc_infer_broadcast(g, n));
+    itc_type *t = &n->out[0]->type;
+    t->bits = (uint8_t)bits;
+    t->dtype = bits <= 7 ? ITC_I8 : bits <= 15 ? ITC_I16 : ITC_I32;
+    t->exp_axis = -1;
+    return ITC_OK;
+}
+
+static itc_status requant_plan(itc_plan *p, itc_node *n)
+{
+    itc_plan_fit(p, n->out[0]);
+    return ITC_OK;
+}
+
+static itc_status requant_emit(itc_emit *e, const itc_node *n)
+{
+    const itc_type *t = &n->out[0]->type;
+    ITC_TRY(itc_emit_call(e, n, "requant", 1, n->out));
+    itc_arg_terms(e, "terms", n->n_in, n->in, itc_attr_find(n, "coef")->u.coefs, t);
+    itc_arg_ptr(e, "y", n->out[0]);
+    itc_arg_exp(e, "e_y", n->out[0]);
+    itc_arg_shape(e, "shape", t->rank, t->dim);
+    itc_arg_int(e, "rank", t->rank);
+    itc_arg_int(e, "bits", itc_int(n, "bits") + 1);
+    itc_arg_int(e, "stochastic", itc_int(n, "stochastic"));
+    itc_arg_int(e, "optimizer", itc_int(n, "optimizer"));
+    itc_arg_int(e, "sticky", itc_int(n, "sticky"));
+    itc_arg_int(e, "site", n->site);
+    return ITC_OK;
+}
+
+static const itc_attr_spec requant_attrs[] = {
+    {.name = "coef", .kind = ITC_ATTR_COEFS, .required = true},
+    {.name = "bits", .kind = ITC_ATTR_INT, .required = true},
+    {.name = "stochastic", .kind = ITC_ATTR_INT},
+    {.name = "optimizer", .kind = ITC_ATTR_INT},
+    {.name = "sticky", .kind = ITC_ATTR_INT},
+    {0}};
+
+const itc_op_def itc_op_Requant = {
+    .name = "Requant",
+    .domain = "intrain",
+    .in_min = 1,
+    .in_max = ITC_MAX_TERMS,
+    .out_min = 1,
+    .out_max = 1,
+    .flags = ITC_OP_INTERNAL,
+    .attrs = requant_attrs,
+    .summary = "the exact sum of coef[i] * operand i, rounded to `bits` with a new exponent",
+    .infer = requant_infer,
+    .plan = requant_plan,
+    .emit = requant_emit,
+    .in_place = 0xff,
+};
+
+/* ---- ToFloat ---- */
+
+static itc_status to_float_infer(itc_graph *g, itc_node *n)
+{
+    (void)g;
+    n->out[0]->type = n->in[0]->type;
+    n->out[0]->type.dtype = ITC_F32;
+    n->out[0]->type.bits = 0;
+    return ITC_OK;
+}
+
+static itc_status to_float_emit(itc_emit *e, const itc_node *n)
+{
+    itc_dim count;
+    const itc_coef one = {1, ITC_SYM_NONE};
+    if (!itc_type_count(&n->out[0]->type, &count)) {
+        return ITC_INTERNAL;
+    }
+    ITC_TRY(itc_emit_call(e, n, "to_float", 0, NULL));
+    itc_arg_terms(e, "terms", 1, n->in, &one, &n->out[0]->type);
+    itc_arg_ptr(e, "y", n->out[0]);
+    itc_arg_dim(e, "n", count);
+    return ITC_OK;
+}
+
+const itc_op_def itc_op_ToFloat = {
+    .name = "ToFloat",
+    .domain = "intrain",
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 1,
+    .flags = ITC_OP_INTERNAL,
+    .summary = "mantissas of an input as floats (float32 trainers)",
+    .infer = to_float_infer,
+    .emit = to_float_emit,
+};
+
+/* ---- GridAdd, GridNext ---- */
+
+static itc_status grid_infer(itc_graph *g, itc_node *n)
+{
+    (void)g;
+    n->out[0]->type = n->in[0]->type;
+    return ITC_OK;
+}
+
+static itc_status grid_add_lower(itc_lower *l, const itc_node *n)
+{
+    itc_value *in[2] = {n->in[0], NULL};
+    itc_node *m = NULL;
+    /* the sum itself: 64 bits on a grid that the checkpoint keeps, not mantissas of 16 */
+    in[0]->data = itc_tensor_new(itc_lower_graph(l)->ctx, ITC_I64, in[0]->data->rank,
+                                 in[0]->data->dim);
+    in[0]->type.dtype = ITC_I64;
+    in[0]->type.bits = 62;
+    in[0]->init_exp = INT32_MIN; /* not set: the first gradient sets it */
+    ITC_TRY(itc_lower_get(l, n, n->in[1], 62, &in[1]));
+    ITC_TRY(itc_lower_build(l, n, n->op, 2, in, 1, &m));
+    ITC_TRY(itc_lower_site(l, m, ITC_ROLE_GRID));
+    itc_lower_set(l, n->out[0], m->out[0]);
+    itc_lower_keep(l, n->out[0]);
+    return ITC_OK;
+}
+
+static itc_status grid_add_emit(itc_emit *e, const itc_node *n)
+{
+    itc_dim count;
+    const itc_coef one = {1, ITC_SYM_NONE};
+    if (!itc_type_count(&n->out[0]->type, &count)) {
+        return ITC_INTERNAL;
+    }
+    if (n->out[0]->type.dtype == ITC_F32) {
+        ITC_TRY(itc_emit_call(e, n, "grid_add_f32", 0, NULL));
+        itc_arg_ptr(e, "x", n->in[1]);
+        itc_arg_ptr(e, "acc", n->out[0]);
+    } else {
+        ITC_TRY(itc_emit_call(e, n, "grid_add", 0, NULL));
+        itc_arg_terms(e, "terms", 1, &n->in[1], &one, &n->out[0]->type);
+        itc_arg_ptr(e, "acc", n->out[0]);
+        itc_arg_exp(e, "e_grid", n->out[0]);
+        itc_arg_int(e, "site", n->site);
+    }
+    itc_arg_dim(e, "n", count);
+    itc_arg_int(e, "first", ITC_INT_FIRST_MICRO);
+    return ITC_OK;
+}
+
+const itc_op_def itc_op_GridAdd = {
+    .name = "GridAdd",
+    .domain = "intrain",
+    .in_min = 2,
+    .in_max = 2,
+    .out_min = 1,
+    .out_max = 1,
+    .flags = ITC_OP_INTERNAL | ITC_OP_UPDATES | ITC_OP_KEEP,
+    .summary = "operand 0 plus operand 1 on operand 0's grid, over the micro-batches of a step",
+    .infer = grid_infer,
+    .demand = ITC_DEMAND_EXACT,
+    .lower = grid_add_lower,
+    .plan = itc_plan_hook_same,
+    .emit = grid_add_emit,
+};
+
+static itc_status grid_next_lower(itc_lower *l, const itc_node *n)
+{
+    itc_value *in = NULL;
+    itc_node *m = NULL;
+    ITC_TRY(itc_lower_get(l, n, n->in[0], 62, &in));
+    ITC_TRY(itc_lower_build(l, n, n->op, 1, &in, 1, &m));
+    itc_lower_set(l, n->out[0], m->out[0]);
+    itc_lower_keep(l, n->out[0]);
+    return ITC_OK;
+}
+
+static itc_status grid_next_emit(itc_emit *e, const itc_node *n)
+{
+    itc_dim count;
+    if (n->out[0]->type.dtype == ITC_F32) {
+        return ITC_OK; /* floats need no grid */
+    }
+    if (!itc_type_count(&n->out[0]->type, &count)) {
+        return ITC_INTERNAL;
+    }
+    ITC_TRY(itc_emit_call(e, n, "grid_next", 0, NULL));
+    itc_arg_ptr(e, "acc", n->out[0]);
+    itc_arg_exp(e, "e_grid", n->out[0]);
+    itc_arg_dim(e, "n", count);
+    return ITC_OK;
+}
+
+const itc_op_def itc_op_GridNext = {
+    .name = "GridNext",
+    .domain = "intrain",
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 1,
+    .flags = ITC_OP_INTERNAL | ITC_OP_UPDATES | ITC_OP_KEEP,
+    .summary = "sets the grid of the next step from this step's sum",
+    .infer = grid_infer,
+    .demand = ITC_DEMAND_EXACT,
+    .lower = grid_next_lower,
+    .plan = itc_plan_hook_same,
+    .emit = grid_next_emit,
+};
