@@ -9,6 +9,7 @@
 typedef struct itc_emit itc_emit;
 
 itc_ctx *itc_emit_ctx(itc_emit *e);
+itc_graph *itc_emit_graph(itc_emit *e);
 /**
  * Starts a kernel call. The kernel's name is `base`, then "_f32" when operand or result dtypes in
  * `types` are all f32, else the concatenated dtype names ("conv" + i8,i8,i32 = conv_i8i8i32). With
@@ -39,6 +40,15 @@ const itc_expr *itc_x(itc_emit *e, itc_x_kind k, const itc_expr *a, const itc_ex
 const itc_expr *itc_x_load(itc_emit *e, int operand);
 const itc_expr *itc_x_const(itc_emit *e, double v);
 const itc_expr *itc_x_coef(itc_emit *e, itc_coef c);
+
+/* What program.c calls around a hook. */
+itc_emit *itc_emit_new(itc_graph *g);
+/** Records of the hooks that follow go to `list`. */
+void itc_emit_begin(itc_emit *e, const itc_node *n, itc_record_list *list);
+/** Checks the last record; E0402 where an argument is missing or was misnamed. */
+ITC_NODISCARD itc_status itc_emit_end(itc_emit *e);
+/** An EXPONENT record. */
+void itc_emit_exponent(itc_emit *e, const itc_value *v, const itc_value *from);
 
 /** Numpy strides of `t` broadcast to `out`: 0 on the axes that repeat. */
 void itc_broadcast_strides(const itc_type *t, const itc_type *out, itc_dim *stride);

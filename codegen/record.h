@@ -37,8 +37,15 @@ typedef struct itc_kernel {
     size_t args_size;
     void (*ref)(const void *args); /**< the portable kernel, for the interpreter */
 } itc_kernel;
+/** NULL: there is none. */
 const itc_kernel *itc_kernel_find(const char *name);
+/** Rows in the order of kernels.def; NULL past the end. */
 const itc_kernel *itc_kernel_at(int i);
+/** Position of a field; -1: the kernel has none of this name. */
+int itc_kernel_field(const itc_kernel *k, const char *name);
+
+/** An INT argument that is 1 in the first micro-batch of a step and 0 in the others. */
+#define ITC_INT_FIRST_MICRO INT64_MIN
 
 /** One operand of a TERMS field. */
 typedef struct itc_term {
@@ -105,7 +112,7 @@ typedef enum itc_record_kind {
     ITC_RECORD_LOOP,     /**< a fused element-wise loop */
     ITC_RECORD_EXPONENT, /**< a value's exponent from others (ITC_EXP_SUM) */
     ITC_RECORD_REPEAT,   /**< the body once a micro-batch of the step */
-    ITC_RECORD_RETRY     /**< the body again while `flag`'s exponent was too small */
+    ITC_RECORD_RETRY     /**< the body, and again while `value` (one i32) is not 0 */
 } itc_record_kind;
 
 typedef struct itc_record {
@@ -115,6 +122,7 @@ typedef struct itc_record {
     itc_arg *args;           /**< kernel->n_fields of them */
     const itc_loop *loop;
     const itc_value *value;  /**< EXPONENT, RETRY */
+    const itc_value *from;   /**< EXPONENT: copy this value's; NULL: the sum that value->exp says */
     struct itc_record_list *body;
 } itc_record;
 
@@ -134,5 +142,16 @@ typedef struct itc_program {
 
 /** Records of a graph of stage memory. */
 ITC_NODISCARD itc_status itc_program_new(itc_graph *g, itc_program **out);
+
+/** The value whose bytes v has: follows `storage` to its end. */
+const itc_value *itc_value_root(const itc_value *v);
+/** PARAM, SLOT or STAT. */
+bool itc_value_is_state(const itc_value *v);
+/** INPUT or TARGET: bytes, dtype and exponent come with the call. */
+bool itc_value_is_port(const itc_value *v);
+/** Exponents that v has: 0 without one, the extent of exp_axis, or 1. */
+int32_t itc_value_exponents(const itc_value *v);
+/** A coefficient's number as a scalar with a mantissa of at most 15 bits, rounded to nearest. */
+void itc_coef_scalar(double value, int32_t *m, int32_t *e);
 
 #endif

@@ -116,4 +116,23 @@ static inline itr_scalar itr_reciprocal(int64_t n)
     return r;
 }
 
+/** a * b with a mantissa of at most 15 bits, rounded to nearest. */
+static inline itr_scalar itr_scalar_mul(itr_scalar a, itr_scalar b)
+{
+    const bool negative = (a.m < 0) != (b.m < 0);
+    uint64_t mag = itr_abs64(a.m) * itr_abs64(b.m); /* below 2^62 */
+    itr_scalar out = {0, a.e + b.e};
+    const int s = itr_bitlen64(mag) - 15;
+    if (s > 0) {
+        mag = (mag + ((uint64_t)1 << (s - 1))) >> s;
+        out.e += s;
+    }
+    if (mag == 32768) {
+        mag = 16384;
+        out.e++;
+    }
+    out.m = negative ? -(int32_t)mag : (int32_t)mag;
+    return out;
+}
+
 #endif

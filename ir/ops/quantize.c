@@ -202,7 +202,8 @@ static itc_status grid_next_emit(itc_emit *e, const itc_node *n)
         return ITC_INTERNAL;
     }
     ITC_TRY(itc_emit_call(e, n, "grid_next", 0, NULL));
-    itc_arg_ptr(e, "acc", n->out[0]);
+    itc_arg_ptr(e, "acc", n->in[0]);
+    itc_arg_exp(e, "e_acc", n->in[0]);
     itc_arg_exp(e, "e_grid", n->out[0]);
     itc_arg_dim(e, "n", count);
     return ITC_OK;
@@ -220,6 +221,6 @@ const itc_op_def itc_op_GridNext = {
     .infer = grid_infer,
     .demand = ITC_DEMAND_EXACT,
     .lower = grid_next_lower,
-    .plan = itc_plan_hook_same,
+    .plan = requant_plan,
     .emit = grid_next_emit,
 };
