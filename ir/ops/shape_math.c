@@ -1,0 +1,671 @@
+/*
+ * Arithmetic on shapes: what exporters compute extents with. It is folded while compiling, on
+ * tensors whose elements may count rows; on anything else these operators are refused.
+ */
+#include <string.h>
+
+#include "ir/ops/util.h"
+
+/* Elements of a constant that folding makes; more is a mistake or an attack. */
+#define MAX_ELEMENTS ((int64_t)1 << 28)
+
+static itc_status refuse_infer(itc_graph *g, itc_node *n)
+{
+    return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0201",
+                     "%s is supported only on values that are known when compiling", n->op->name);
+}
+
+static itc_status new_constant(itc_graph *g, const itc_node *n, itc_dtype dtype, int rank,
+                               const int64_t *dim, itc_tensor **out)
+{
+    int64_t count = 1;
+    for (int i = 0; i < rank; i++) {
+        if (dim[i] < 0 || !itc_size_mul(count, dim[i], &count) || count > MAX_ELEMENTS) {
+            return itc_error(g->ctx, n, ITC_RANGE, "E0227", "the constant result is too large");
+        }
+    }
+    *out = itc_tensor_new(g->ctx, dtype, rank, dim);
+    return ITC_OK;
+}
+
+static bool all_data(const itc_node *n)
+{
+    for (int i = 0; i < n->n_in; i++) {
+        const itc_tensor *t = itc_operand_const(n, i);
+        if (n->in[i] && (!t || !t->data)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- Shape ---- */
+
+static int clamp(int64_t v, int lo, int hi)
+{
+    return v < lo ? lo : v > hi ? hi : (int)v;
+}
+
+static itc_status shape_fold(itc_graph *g, itc_node *n, itc_tensor **out)
+{
+    const itc_type *x = &n->in[0]->type;
+    const int64_t start = itc_int(n, "start");
+    const int64_t end = itc_attr_find(n, "end") ? itc_int(n, "end") : x->rank;
+    const int from = clamp(start < 0 ? start + x->rank : start, 0, x->rank);
+    const int to = clamp(end < 0 ? end + x->rank : end, from, x->rank);
+    int64_t size[ITC_MAX_RANK] = {0};
+    for (int i = from; i < to; i++) {
+        size[i - from] = x->dim[i].size;
+    }
+    itc_tensor *t = itc_tensor_i64(g->ctx, to - from, size);
+    for (int i = from; i < to; i++) {
+        if (!itc_tensor_set_int(g->ctx, t, i - from, x->dim[i].size, x->dim[i].batch)) {
+            return ITC_INTERNAL;
+        }
+    }
+    out[0] = t;
+    return ITC_OK;
+}
+
+static const itc_attr_spec shape_attrs[] = {
+    {.name = "end", .kind = ITC_ATTR_INT},
+    {.name = "start", .kind = ITC_ATTR_INT},
+    {.name = NULL},
+};
+
+/**
+ * The extents of x as i64[rank]; the one that counts rows is flagged as a multiple of N.
+ * Source  ONNX Shape-1, -13, -15, -19, -21, -23, -24, -25
+ */
+const itc_op_def itc_op_Shape = {
+    .name = "Shape",
+    .domain = "",
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 1,
+    .flags = ITC_OP_TYPE_FOLD,
+    .opset_min = 7,
+    .versions = (const uint8_t[]){1, 13, 15, 19, 21, 23, 24, 25, 0},
+    .attrs = shape_attrs,
+    .summary = "the extents of a tensor, known when compiling",
+    .fold = shape_fold,
+    .infer = refuse_infer,
+};
+
+/* ---- Gather ---- */
+
+static itc_status gather_fold(itc_graph *g, itc_node *n, itc_tensor **out)
+{
+    const itc_tensor *x = itc_operand_const(n, 0), *index = itc_operand_const(n, 1);
+    int axis = 0, rank = 0;
+    int64_t dim[2 * ITC_MAX_RANK], inner = 1;
+    if (!all_data(n)) {
+        return ITC_OK;
+    }
+    ITC_TRY(itc_axis_resolve(g, n, itc_int(n, "axis"), x->rank, &axis));
+    if (index->dtype == ITC_F32 || x->rank + index->rank - 1 > ITC_MAX_RANK) {
+        return itc_error(g->ctx, n, ITC_TYPE, "E0228", "indices are %s",
+                         itc_type_text(g->ctx, &n->in[1]->type));
+    }
+    for (int i = 0; i < axis; i++) {
+        dim[rank++] = x->dim[i];
+    }
+    for (int i = 0; i < index->rank; i++) {
+        dim[rank++] = index->dim[i];
+    }
+    for (int i = axis + 1; i < x->rank; i++) {
+        dim[rank++] = x->dim[i];
+        inner *= x->dim[i];
+    }
+    itc_tensor *y = NULL;
+    ITC_TRY(new_constant(g, n, x->dtype, rank, dim, &y));
+    for (int64_t k = 0; k < y->count; k++) {
+        const int64_t which = k / inner % index->count;
+        int64_t at = itc_tensor_get_int(index, which);
+        at += at < 0 ? x->dim[axis] : 0;
+        if (at < 0 || at >= x->dim[axis] || itc_tensor_flag(index, which)) {
+            return itc_error(g->ctx, n, ITC_RANGE, "E0229", "index %lld of %lld",
+                             (long long)itc_tensor_get_int(index, which), (long long)x->dim[axis]);
+        }
+        const int64_t outer = k / inner / index->count;
+        itc_tensor_copy_element(g->ctx, y, k, x, (outer * x->dim[axis] + at) * inner + k % inner);
+    }
+    out[0] = y;
+    return ITC_OK;
+}
+
+static const itc_attr_spec axis_attrs[] = {
+    {.name = "axis", .kind = ITC_ATTR_INT},
+    {.name = NULL},
+};
+
+/**
+ * Slices of x along an axis, chosen by indices; folded.
+ * Source  ONNX Gather-1, -11, -13
+ */
+const itc_op_def itc_op_Gather = {
+    .name = "Gather",
+    .domain = "",
+    .in_min = 2,
+    .in_max = 2,
+    .out_min = 1,
+    .out_max = 1,
+    .opset_min = 7,
+    .versions = (const uint8_t[]){1, 11, 13, 0},
+    .roles = (const itc_role_in[]){ITC_IN_PARAM, ITC_IN_DATA},
+    .attrs = axis_attrs,
+    .summary = "slices chosen by indices, where known when compiling",
+    .fold = gather_fold,
+    .infer = refuse_infer,
+};
+
+/* ---- Concat ---- */
+
+static itc_status concat_shape(itc_graph *g, const itc_node *n, int axis, int64_t *dim)
+{
+    const itc_tensor *x = itc_operand_const(n, 0);
+    memcpy(dim, x->dim, sizeof x->dim);
+    for (int i = 1; i < n->n_in; i++) {
+        const itc_tensor *t = itc_operand_const(n, i);
+        bool fits = t && t->rank == x->rank && t->dtype == x->dtype;
+        for (int k = 0; fits && k < x->rank; k++) {
+            fits = k == axis || t->dim[k] == x->dim[k];
+        }
+        if (!fits || t->dim[axis] > INT64_MAX - dim[axis]) {
+            return itc_error(g->ctx, n, ITC_SHAPE, "E0220", "input %d does not fit input 0, %s", i,
+                             itc_type_text(g->ctx, &n->in[0]->type));
+        }
+        dim[axis] += t->dim[axis];
+    }
+    return ITC_OK;
+}
+
+static itc_status concat_fold(itc_graph *g, itc_node *n, itc_tensor **out)
+{
+    int64_t dim[ITC_MAX_RANK], outer = 1, inner = 1, at = 0;
+    int axis = 0;
+    if (!all_data(n) || n->n_in < 1) {
+        return ITC_OK;
+    }
+    const itc_tensor *x = itc_operand_const(n, 0);
+    ITC_TRY(itc_axis_resolve(g, n, itc_int(n, "axis"), x->rank, &axis));
+    ITC_TRY(concat_shape(g, n, axis, dim));
+    itc_tensor *y = NULL;
+    ITC_TRY(new_constant(g, n, x->dtype, x->rank, dim, &y));
+    for (int i = 0; i < x->rank; i++) {
+        outer *= i < axis ? dim[i] : 1;
+        inner *= i > axis ? dim[i] : 1;
+    }
+    for (int64_t o = 0; o < outer; o++) {
+        for (int i = 0; i < n->n_in; i++) {
+            const itc_tensor *t = itc_operand_const(n, i);
+            const int64_t run = t->dim[axis] * inner;
+            for (int64_t k = 0; k < run; k++) {
+                itc_tensor_copy_element(g->ctx, y, at++, t, o * run + k);
+            }
+        }
+    }
+    out[0] = y;
+    return ITC_OK;
+}
+
+static itc_status concat_normalize(itc_graph *g, itc_node *n, itc_value **out)
+{
+    (void)g;
+    if (n->n_in == 1) {
+        out[0] = n->in[0];
+    }
+    return ITC_OK;
+}
+
+static const itc_attr_spec concat_attrs[] = {
+    {.name = "axis", .kind = ITC_ATTR_INT, .required = true},
+    {.name = NULL},
+};
+
+/**
+ * Operands one after the other along an axis; folded. One operand is the result itself.
+ * Source  ONNX Concat-4, -11, -13
+ */
+const itc_op_def itc_op_Concat = {
+    .name = "Concat",
+    .domain = "",
+    .in_min = 1,
+    .in_max = 255,
+    .out_min = 1,
+    .out_max = 1,
+    .flags = ITC_OP_VARIADIC,
+    .opset_min = 7,
+    .versions = (const uint8_t[]){1, 4, 11, 13, 0},
+    .attrs = concat_attrs,
+    .summary = "operands joined along an axis, where known when compiling",
+    .normalize = concat_normalize,
+    .fold = concat_fold,
+    .infer = refuse_infer,
+};
+
+/* ---- Slice ---- */
+
+typedef struct slice_range {
+    int64_t start, step, count;
+    bool whole; /**< the axis as it is */
+} slice_range;
+
+static int64_t clamp64(int64_t v, int64_t lo, int64_t hi)
+{
+    return v > hi ? hi : v < lo ? lo : v;
+}
+
+/** ONNX: negative bounds count from the end; then each is clamped to where the step walks. */
+static void resolve_range(int64_t extent, int64_t start, int64_t end, int64_t step, slice_range *r)
+{
+    start += start < 0 ? extent : 0;
+    end += end < 0 ? extent : 0;
+    start = clamp64(start, 0, step > 0 ? extent : extent - 1);
+    end = clamp64(end, step > 0 ? 0 : -1, extent);
+    const int64_t span = step > 0 ? end - start : start - end;
+    const int64_t size = step > 0 ? step : step == INT64_MIN ? INT64_MAX : -step;
+    *r = (slice_range){start, step, span > 0 ? (span - 1) / size + 1 : 0, false};
+    r->whole = step == 1 && r->start == 0 && r->count == extent;
+}
+
+/** On the axis of the rows only `all of them` can be told. */
+static bool whole_rows(itc_dim d, int64_t start, int64_t end, bool end_flag, int64_t step)
+{
+    return start == 0 && step == 1 && (end_flag ? end >= d.size : end >= (int64_t)INT32_MAX);
+}
+
+static itc_status read_slice(itc_graph *g, const itc_node *n, slice_range *r)
+{
+    const itc_type *x = &n->in[0]->type;
+    const itc_tensor *list[4] = {NULL};
+    static const char *const names[4] = {"starts", "ends", "axes", "steps"};
+    for (int i = 0; i < 4; i++) {
+        ITC_TRY(itc_operand_list(g, n, names[i], i + 1, &list[i]));
+        if ((i < 2 && !list[i]) || (list[i] && list[i]->count != list[0]->count) ||
+            (list[i] && list[i]->count > ITC_MAX_RANK)) {
+            return itc_error(g->ctx, n, ITC_RANGE, "E0221", "%s is missing or of a wrong length",
+                             names[i]);
+        }
+    }
+    for (int i = 0; i < x->rank; i++) {
+        r[i] = (slice_range){0, 1, x->dim[i].size, true};
+    }
+    for (int64_t i = 0; i < list[0]->count; i++) {
+        int axis = (int)i;
+        const int64_t start = itc_tensor_get_int(list[0], i), end = itc_tensor_get_int(list[1], i);
+        const int64_t step = list[3] ? itc_tensor_get_int(list[3], i) : 1;
+        ITC_TRY(
+            itc_axis_resolve(g, n, list[2] ? itc_tensor_get_int(list[2], i) : i, x->rank, &axis));
+        const itc_dim d = x->dim[axis];
+        const bool end_flag = itc_tensor_flag(list[1], i);
+        if (d.batch && whole_rows(d, start, end, end_flag, step)) {
+            continue;
+        }
+        if (step == 0 || d.batch || end_flag || itc_tensor_flag(list[0], i)) {
+            return itc_error(g->ctx, n, ITC_UNSUPPORTED, step == 0 ? "E0221" : "E0224",
+                             step == 0 ? "a step is 0" : "a slice of the rows N, or up to N");
+        }
+        resolve_range(d.size, start, end, step, &r[axis]);
+    }
+    return ITC_OK;
+}
+
+/** A slice of everything is the operand. */
+static itc_status slice_normalize(itc_graph *g, itc_node *n, itc_value **out)
+{
+    slice_range r[ITC_MAX_RANK];
+    bool whole = true;
+    ITC_TRY(read_slice(g, n, r));
+    for (int i = 0; i < n->in[0]->type.rank; i++) {
+        whole = whole && r[i].whole;
+    }
+    out[0] = whole ? n->in[0] : NULL;
+    return ITC_OK;
+}
+
+static itc_status slice_fold(itc_graph *g, itc_node *n, itc_tensor **out)
+{
+    slice_range r[ITC_MAX_RANK];
+    int64_t dim[ITC_MAX_RANK];
+    if (!all_data(n)) {
+        return ITC_OK;
+    }
+    const itc_tensor *x = itc_operand_const(n, 0);
+    ITC_TRY(read_slice(g, n, r));
+    for (int i = 0; i < x->rank; i++) {
+        dim[i] = r[i].count;
+    }
+    itc_tensor *y = NULL;
+    ITC_TRY(new_constant(g, n, x->dtype, x->rank, dim, &y));
+    for (int64_t k = 0; k < y->count; k++) {
+        int64_t rest = k, from = 0, stride = 1;
+        for (int i = x->rank - 1; i >= 0; i--) {
+            from += (r[i].start + rest % dim[i] * r[i].step) * stride;
+            rest /= dim[i];
+            stride *= x->dim[i];
+        }
+        itc_tensor_copy_element(g->ctx, y, k, x, from);
+    }
+    out[0] = y;
+    return ITC_OK;
+}
+
+static const itc_attr_spec slice_attrs[] = {
+    {.name = "axes", .kind = ITC_ATTR_INTS},
+    {.name = "ends", .kind = ITC_ATTR_INTS},
+    {.name = "starts", .kind = ITC_ATTR_INTS},
+    {.name = NULL},
+};
+
+/**
+ * Ranges of axes; folded. A slice of everything is the operand. Bounds are attributes before
+ * opset 10.
+ * Source  ONNX Slice-1, -10, -11, -13
+ */
+const itc_op_def itc_op_Slice = {
+    .name = "Slice",
+    .domain = "",
+    .in_min = 1,
+    .in_max = 5,
+    .out_min = 1,
+    .out_max = 1,
+    .opset_min = 7,
+    .versions = (const uint8_t[]){1, 10, 11, 13, 0},
+    .roles =
+        (const itc_role_in[]){ITC_IN_PASS, ITC_IN_CONST, ITC_IN_CONST, ITC_IN_CONST, ITC_IN_CONST},
+    .attrs = slice_attrs,
+    .summary = "ranges of axes, where known when compiling",
+    .normalize = slice_normalize,
+    .fold = slice_fold,
+    .infer = refuse_infer,
+};
+
+/* ---- Constant, ConstantOfShape ---- */
+
+static itc_status constant_fold(itc_graph *g, itc_node *n, itc_tensor **out)
+{
+    const itc_attr *a = n->n_attrs > 0 ? &n->attrs[0] : NULL;
+    itc_tensor *t = NULL;
+    const int64_t count = a ? a->n : 0;
+    if (a && a->kind == ITC_ATTR_TENSOR) {
+        itc_dim dim[ITC_MAX_RANK];
+        for (int i = 0; i < a->u.tensor->rank; i++) {
+            dim[i] = (itc_dim){a->u.tensor->dim[i], false};
+        }
+        t = itc_tensor_reshape(g->ctx, a->u.tensor, a->u.tensor->rank, dim);
+    } else if (a && a->kind == ITC_ATTR_FLOAT) {
+        t = itc_tensor_scalar_f32(g->ctx, a->u.f);
+    } else if (a && a->kind == ITC_ATTR_INT) {
+        t = itc_tensor_new(g->ctx, ITC_I64, 0, NULL);
+        *(int64_t *)t->data = a->u.i;
+    } else if (a && a->kind == ITC_ATTR_INTS) {
+        t = itc_tensor_i64(g->ctx, a->n, a->u.ints);
+    } else if (a && a->kind == ITC_ATTR_FLOATS) {
+        t = itc_tensor_new(g->ctx, ITC_F32, 1, &count);
+        for (int64_t i = 0; i < count; i++) {
+            ((float *)t->data)[i] = (float)a->u.floats[i];
+        }
+    } else {
+        return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0221", "Constant needs a value of numbers");
+    }
+    out[0] = t;
+    return ITC_OK;
+}
+
+static const itc_attr_spec constant_attrs[] = {
+    {.name = "value", .kind = ITC_ATTR_TENSOR},
+    {.name = "value_float", .kind = ITC_ATTR_FLOAT},
+    {.name = "value_floats", .kind = ITC_ATTR_FLOATS},
+    {.name = "value_int", .kind = ITC_ATTR_INT},
+    {.name = "value_ints", .kind = ITC_ATTR_INTS},
+    {.name = NULL},
+};
+
+/**
+ * A constant in the graph.
+ * Source  ONNX Constant-1, -9, -11, -12, -13, -19, -21, -23, -24, -25; strings are refused
+ */
+const itc_op_def itc_op_Constant = {
+    .name = "Constant",
+    .domain = "",
+    .in_min = 0,
+    .in_max = 0,
+    .out_min = 1,
+    .out_max = 1,
+    .opset_min = 7,
+    .versions = (const uint8_t[]){1, 9, 11, 12, 13, 19, 21, 23, 24, 25, 0},
+    .attrs = constant_attrs,
+    .summary = "a constant tensor",
+    .fold = constant_fold,
+    .infer = refuse_infer,
+};
+
+static itc_status constant_of_shape_fold(itc_graph *g, itc_node *n, itc_tensor **out)
+{
+    const itc_attr *value = itc_attr_find(n, "value");
+    const itc_tensor *shape = NULL, *one = value ? value->u.tensor : NULL;
+    int64_t dim[ITC_MAX_RANK];
+    if (!all_data(n)) {
+        return ITC_OK;
+    }
+    ITC_TRY(itc_operand_list(g, n, "shape", 0, &shape));
+    if (!shape || shape->count > ITC_MAX_RANK || (one && (one->count != 1 || !one->data))) {
+        return itc_error(g->ctx, n, ITC_RANGE, "E0221",
+                         "expected a shape of at most %d extents and a value of one element",
+                         ITC_MAX_RANK);
+    }
+    for (int i = 0; i < (int)shape->count; i++) {
+        dim[i] = itc_tensor_get_int(shape, i);
+        if (itc_tensor_flag(shape, i)) {
+            return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0224",
+                             "a constant with an axis of the rows N");
+        }
+    }
+    if (!one) {
+        one = itc_tensor_scalar_f32(g->ctx, 0);
+    }
+    itc_tensor *y = NULL;
+    ITC_TRY(new_constant(g, n, one->dtype, (int)shape->count, dim, &y));
+    for (int64_t i = 0; i < y->count; i++) {
+        itc_tensor_copy_element(g->ctx, y, i, one, 0);
+    }
+    out[0] = y;
+    return ITC_OK;
+}
+
+static const itc_attr_spec constant_of_shape_attrs[] = {
+    {.name = "value", .kind = ITC_ATTR_TENSOR},
+    {.name = NULL},
+};
+
+/**
+ * A constant of the shape that the operand says, every element `value` (f32 0 by default); folded.
+ * Source  ONNX ConstantOfShape-9, -20, -21, -23, -24, -25
+ */
+const itc_op_def itc_op_ConstantOfShape = {
+    .name = "ConstantOfShape",
+    .domain = "",
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 1,
+    .opset_min = 9,
+    .versions = (const uint8_t[]){9, 20, 21, 23, 24, 25, 0},
+    .roles = (const itc_role_in[]){ITC_IN_CONST},
+    .attrs = constant_of_shape_attrs,
+    .summary = "a constant of a shape known when compiling",
+    .fold = constant_of_shape_fold,
+    .infer = refuse_infer,
+};
+
+/* ---- Mod ---- */
+
+static const itc_attr_spec mod_attrs[] = {
+    {.name = "fmod", .kind = ITC_ATTR_INT},
+    {.name = NULL},
+};
+
+/**
+ * Remainder with the sign of the divisor, or (fmod) of the dividend; folded.
+ * Source  ONNX Mod-10, -13, -28
+ */
+const itc_op_def itc_op_Mod = {
+    .name = "Mod",
+    .domain = "",
+    .in_min = 2,
+    .in_max = 2,
+    .out_min = 1,
+    .out_max = 1,
+    .opset_min = 10,
+    .versions = (const uint8_t[]){10, 13, 28, 0},
+    .attrs = mod_attrs,
+    .summary = "remainder, where known when compiling",
+    .fold = itc_fold_binary,
+    .infer = refuse_infer,
+};
+
+/* ---- Cast ---- */
+
+/** Our type for one of ONNX's TensorProto.DataType; false for strings, complex and packed ones.
+ * 16-bit and 64-bit floats are f32 here, unsigned integers the next wider signed one. */
+static bool cast_type(int64_t onnx, itc_dtype *out)
+{
+    static const int8_t table[] = {-1,      ITC_F32, ITC_U8, ITC_I8,   ITC_I32, ITC_I16,
+                                   ITC_I32, ITC_I64, -1,     ITC_BOOL, ITC_F32, ITC_F32,
+                                   ITC_I64, ITC_I64, -1,     -1,       ITC_F32};
+    if (onnx < 0 || onnx >= (int64_t)sizeof table || table[onnx] < 0) {
+        return false;
+    }
+    *out = (itc_dtype)table[onnx];
+    return true;
+}
+
+static itc_status read_cast(itc_graph *g, const itc_node *n, itc_dtype *to)
+{
+    if (!cast_type(itc_int(n, "to"), to)) {
+        return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0201",
+                         "Cast to data type %lld of ONNX is "
+                         "not supported",
+                         (long long)itc_int(n, "to"));
+    }
+    return ITC_OK;
+}
+
+static itc_status cast_fold(itc_graph *g, itc_node *n, itc_tensor **out)
+{
+    const itc_tensor *x = itc_operand_const(n, 0);
+    itc_dtype to = ITC_F32;
+    if (!all_data(n) || !x) {
+        return ITC_OK;
+    }
+    ITC_TRY(read_cast(g, n, &to));
+    if (to == x->dtype) {
+        return itc_fold_same(g, n, out);
+    }
+    itc_tensor *y = itc_tensor_new(g->ctx, to, x->rank, x->dim);
+    for (int64_t i = 0; i < y->count; i++) {
+        const bool truth = to == ITC_BOOL;
+        const bool flag = itc_tensor_flag(x, i) && !truth;
+        const double v = itc_tensor_get(x, i);
+        const int64_t k = truth ? v < 0 || v > 0 : itc_tensor_get_int(x, i);
+        if (!itc_tensor_set_int(g->ctx, y, i, k, flag)) {
+            return itc_error(g->ctx, n, ITC_RANGE, "E0227", "%g does not fit %s", v,
+                             itc_dtype_name(to));
+        }
+    }
+    out[0] = y;
+    return ITC_OK;
+}
+
+/** Real numbers stay as they are, and so do ids, whatever integer type they have. */
+static itc_status cast_normalize(itc_graph *g, itc_node *n, itc_value **out)
+{
+    const itc_type *x = &n->in[0]->type;
+    itc_dtype to = ITC_F32;
+    ITC_TRY(read_cast(g, n, &to));
+    const bool from_int = x->dtype != ITC_F32 && x->dtype != ITC_BOOL;
+    const bool to_int = to != ITC_F32 && to != ITC_BOOL;
+    const bool wider = itc_dtype_size(to) >= itc_dtype_size(x->dtype) || to == ITC_I32;
+    if (to == x->dtype || (from_int && to_int && wider)) {
+        out[0] = n->in[0];
+        return ITC_OK;
+    }
+    return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0201",
+                     "Cast from %s to %s is supported only when compiling",
+                     itc_dtype_name(x->dtype), itc_dtype_name(to));
+}
+
+static const itc_attr_spec cast_attrs[] = {
+    {.name = "round_mode", .kind = ITC_ATTR_STRING, .s = "up"},
+    {.name = "saturate", .kind = ITC_ATTR_INT, .i = 1},
+    {.name = "to", .kind = ITC_ATTR_INT, .required = true},
+    {.name = NULL},
+};
+
+/**
+ * Another element type. All float types are one here, so casts among them leave the operand, as do
+ * widening casts of ids; others are folded.
+ * Source  ONNX Cast-6, -9, -13, -19, -21, -23, -24, -25, -28
+ */
+const itc_op_def itc_op_Cast = {
+    .name = "Cast",
+    .domain = "",
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 1,
+    .opset_min = 7,
+    .versions = (const uint8_t[]){1, 6, 9, 13, 19, 21, 23, 24, 25, 28, 0},
+    .roles = (const itc_role_in[]){ITC_IN_PASS},
+    .attrs = cast_attrs,
+    .summary = "another element type, where that changes nothing",
+    .normalize = cast_normalize,
+    .fold = cast_fold,
+    .infer = refuse_infer,
+};
+
+/* ---- Pad ---- */
+
+/** Pads by nothing (as exporters of Keras and TensorFlow write it) leave the operand. */
+static itc_status pad_normalize(itc_graph *g, itc_node *n, itc_value **out)
+{
+    const itc_tensor *pads = NULL;
+    ITC_TRY(itc_operand_list(g, n, "pads", 1, &pads));
+    for (int64_t i = 0; pads && i < pads->count; i++) {
+        if (itc_tensor_get_int(pads, i) != 0) {
+            return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0201",
+                             "Pad by other than zero elements is not supported");
+        }
+    }
+    out[0] = n->in[0];
+    return ITC_OK;
+}
+
+static const itc_attr_spec pad_attrs[] = {
+    {.name = "mode", .kind = ITC_ATTR_STRING, .s = "constant"},
+    {.name = "pads", .kind = ITC_ATTR_INTS},
+    {.name = "value", .kind = ITC_ATTR_FLOAT},
+    {.name = NULL},
+};
+
+/**
+ * x itself, where all pads are 0; others are refused. Pads are an attribute before opset 11.
+ * Source  ONNX Pad-2, -11, -13, -18, -19, -21, -23, -24, -25
+ */
+const itc_op_def itc_op_Pad = {
+    .name = "Pad",
+    .domain = "",
+    .in_min = 1,
+    .in_max = 4,
+    .out_min = 1,
+    .out_max = 1,
+    .opset_min = 7,
+    .versions = (const uint8_t[]){1, 2, 11, 13, 18, 19, 21, 23, 24, 25, 0},
+    .roles = (const itc_role_in[]){ITC_IN_PASS, ITC_IN_CONST, ITC_IN_CONST, ITC_IN_CONST},
+    .attrs = pad_attrs,
+    .summary = "padding, where it is by nothing",
+    .normalize = pad_normalize,
+    .infer = refuse_infer,
+};
