@@ -1,5 +1,7 @@
 #include "checkpoint.h"
 
+#include "sha256.h"
+
 #include <string.h>
 
 typedef struct content {
@@ -51,14 +53,39 @@ static int judge(const char *name, const itr_model *model, itr_status status, si
     return itr_fail(m, ITR_EXIT_INPUT, id, "file \"%s\": %s", name, problem);
 }
 
+/* The checksum comes first: what a damaged file says of itself is not worth reporting. */
+static int check_seal(const char *name, const uint8_t *bytes, size_t size, const char *magic,
+                      const char *id, itr_message *m)
+{
+    itr_sha256 s;
+    uint8_t hash[32];
+    if (size < 8 || memcmp(bytes, magic, 8) != 0) {
+        return itr_fail(m, ITR_EXIT_INPUT, id, "file \"%s\": it does not begin with \"%s\"", name,
+                        magic);
+    }
+    itr_sha256_init(&s);
+    itr_sha256_update(&s, bytes, size < 32 ? 0 : size - 32);
+    itr_sha256_final(&s, hash);
+    if (size < 32 || memcmp(hash, bytes + size - 32, 32) != 0) {
+        return itr_fail(m, ITR_EXIT_INPUT, id,
+                        "file \"%s\": it is truncated or damaged: its checksum does not match",
+                        name);
+    }
+    return 0;
+}
+
 int itr_checkpoint_load_bytes(const char *name, const void *bytes, size_t size,
                               const itr_model *model, void *state, itr_position *position,
                               itr_message *m)
 {
     itr_memory from = {bytes, size};
     itr_refusal why;
+    int code = check_seal(name, bytes, size, "ITRCKPT1", "E0520", m);
+    if (code != 0) {
+        return code;
+    }
     itr_status status = itr_checkpoint_read(model, NULL, NULL, itr_memory_read, &from, &why);
-    const int code = judge(name, model, status, from.left, &why, "E0520", m);
+    code = judge(name, model, status, from.left, &why, "E0520", m);
     if (code != 0) {
         return code;
     }
@@ -85,8 +112,12 @@ int itr_parameters_load_bytes(const char *name, const void *bytes, size_t size,
 {
     itr_memory from = {bytes, size};
     itr_refusal why;
+    int code = check_seal(name, bytes, size, "ITRDATA1", "E0523", m);
+    if (code != 0) {
+        return code;
+    }
     const itr_status status = itr_tensors_check(model, NULL, itr_memory_read, &from, &why);
-    const int code = judge(name, model, status, from.left, &why, "E0523", m);
+    code = judge(name, model, status, from.left, &why, "E0523", m);
     if (code != 0) {
         return code;
     }

@@ -136,7 +136,7 @@ int itr_log_start(itr_log *log, const itr_model *model, const itr_run *run, int 
 static void put_results(FILE *f, const itr_model *model, const itr_metrics *metrics)
 {
     char text[ITR_DECIMAL_ROOM];
-    itr_format_mean(metrics->loss_q24, 24, metrics->rows, 9, text);
+    itr_format_mean(metrics->loss_q24, 24, metrics->samples, 9, text);
     fprintf(f, ",\"loss\":%s", text);
     if (model->counts_correct) {
         itr_format_mean(metrics->correct, 0, metrics->rows, 6, text);

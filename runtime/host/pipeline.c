@@ -117,21 +117,33 @@ static int find_channels(itr_feed *f, const itr_port_info *port, const itr_data_
     return 0;
 }
 
-/* The exponent at which the largest possible value takes 30 bits, and the shifts to it. */
-static void choose_exponent(itr_feed *f)
+/* The largest magnitude that the data's range allows, rounded at an exponent, has at most 30 bits.
+ */
+static bool exponent_fits(const itr_feed *f, int32_t exponent)
 {
-    int32_t top = INT32_MIN;
-    int32_t floor_grid = INT32_MIN;
     for (int32_t c = 0; c < f->channels; c++) {
         const itr_affine *a = &f->affine[c];
         const int64_t ends[2] = {apply(a, f->column->min), apply(a, f->column->max)};
         for (int i = 0; i < 2; i++) {
-            const int bits = itr_bitlen64(itr_abs64(ends[i]));
-            top = bits > 0 && a->grid + bits > top ? a->grid + bits : top;
+            const int64_t v = itr_round_nearest(ends[i], exponent - a->grid);
+            if (itr_bitlen64(itr_abs64(v)) > 30) {
+                return false;
+            }
         }
-        floor_grid = a->grid > floor_grid ? a->grid : floor_grid;
     }
-    f->exponent = top == INT32_MIN || top - 30 < floor_grid ? floor_grid : top - 30;
+    return true;
+}
+
+/* The smallest exponent that fits, but none finer than the grids; and the shifts to it. */
+static void choose_exponent(itr_feed *f)
+{
+    f->exponent = f->affine[0].grid;
+    for (int32_t c = 1; c < f->channels; c++) {
+        f->exponent = f->affine[c].grid > f->exponent ? f->affine[c].grid : f->exponent;
+    }
+    while (!exponent_fits(f, f->exponent)) { /* at most 33 times: apply is below 2^62 */
+        f->exponent++;
+    }
     for (int32_t c = 0; c < f->channels; c++) {
         f->affine[c].s = f->exponent - f->affine[c].grid;
     }

@@ -38,7 +38,7 @@ static void clear_line(itr_progress *p)
 static void put_results(const itr_progress *p, const itr_metrics *metrics)
 {
     char text[ITR_DECIMAL_ROOM];
-    itr_format_mean(metrics->loss_q24, 24, metrics->rows, 6, text);
+    itr_format_mean(metrics->loss_q24, 24, metrics->samples, 6, text);
     printf("  loss %s", text);
     if (p->model->counts_correct && metrics->rows > 0) {
         itr_format_mean(metrics->correct * 100, 0, metrics->rows, 2, text);
