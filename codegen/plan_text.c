@@ -1,0 +1,242 @@
+#include "codegen/plan_text.h"
+
+#include <string.h>
+
+#include "codegen/names.h"
+#include "ir/op.h"
+#include "passes/lifetime.h"
+#include "passes/lower.h"
+#include "passes/plan.h"
+
+void itc_plan_measure(const itc_model_info *info, itc_plan_sizes *s)
+{
+    itc_graph *g = info->g;
+    *s = (itc_plan_sizes){.arena = g->arena_bytes, .arena_bound = itc_live_bytes_bound(g)};
+    for (int i = 0; i < g->n_values; i++) {
+        const itc_value *v = g->values[i];
+        const int64_t bytes =
+            itc_type_elements(&v->type, 1) * (int64_t)itc_dtype_size(v->type.dtype);
+        if (v->kind == ITC_VALUE_PARAM) {
+            s->parameters += bytes;
+        } else if (itc_value_is_state(v)) {
+            s->other_state += bytes;
+        } else if (v->kind == ITC_VALUE_CONST) {
+            s->constants += bytes;
+        }
+    }
+    s->ram = s->parameters + s->other_state + s->arena + 4 * (int64_t)info->n_exponents;
+    s->data = s->parameters + s->other_state + 4 * (int64_t)info->n_exponents;
+}
+
+itc_plan_moment *itc_plan_timeline(const itc_model_info *info, int *count)
+{
+    itc_graph *g = info->g;
+    const itc_lifetime *all = itc_lifetimes(g);
+    int total = 0;
+    for (int s = 0; s < ITC_SECTION_COUNT; s++) {
+        total += g->section[s].n;
+    }
+    itc_plan_moment *m = ITC_NEW_ARRAY(g->ctx, itc_plan_moment, total + 1);
+    int64_t *delta = ITC_NEW_ARRAY(g->ctx, int64_t, 2 * (total + 3));
+    int64_t *eval = delta + total + 3;
+    for (int i = 0; i < g->n_values; i++) {
+        itc_value *v = g->values[i];
+        if (v->kind != ITC_VALUE_NODE || itc_storage_root(v) != v) {
+            continue;
+        }
+        const int64_t bytes = itc_value_bytes(g, v);
+        const itc_span span[2] = {all[i].train, all[i].eval};
+        int64_t *where[2] = {delta, eval};
+        for (int k = 0; k < 2; k++) {
+            if (span[k].start <= span[k].end && span[k].start <= total) {
+                where[k][span[k].start] += bytes;
+                where[k][span[k].end < total ? span[k].end + 1 : total + 1] -= bytes;
+            }
+        }
+    }
+    int at = 0;
+    int64_t live = 0, live_eval = 0;
+    for (int s = 0; s < ITC_SECTION_COUNT; s++) {
+        for (int k = 0; k < g->section[s].n; k++, at++) {
+            live += delta[at];
+            live_eval += eval[at];
+            m[at] = (itc_plan_moment){g->section[s].node[k], s < ITC_INFER ? live : live_eval};
+        }
+    }
+    *count = total;
+    return m;
+}
+
+/** "12,345" */
+static const char *grouped(itc_ctx *ctx, int64_t v)
+{
+    char digits[32], text[48];
+    (void)snprintf(digits, sizeof digits, "%lld", (long long)v);
+    size_t n = strlen(digits), k = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0 && (n - i) % 3 == 0 && digits[i - 1] != '-') {
+            text[k++] = ',';
+        }
+        text[k++] = digits[i];
+    }
+    return itc_strndup(ctx, text, k);
+}
+
+/** Bytes without NULs or control characters, for a terminal. */
+static const char *shown(itc_ctx *ctx, const char *text)
+{
+    return itc_name_comment(ctx, text);
+}
+
+static void heading(itc_strbuf *b, const char *text)
+{
+    itc_strbuf_printf(b, "\n%s\n", text);
+    for (size_t i = 0; i < strlen(text); i++) {
+        itc_strbuf_add(b, "-");
+    }
+    itc_strbuf_add(b, "\n");
+}
+
+static void write_settings(const itc_graph *g, itc_strbuf *b)
+{
+    heading(b, "Settings");
+    for (int i = 0; i < g->n_settings; i++) {
+        const itc_attr *a = &g->settings[i];
+        const char *v = a->kind == ITC_ATTR_STRING  ? a->u.s
+                        : a->kind == ITC_ATTR_FLOAT ? itc_name_number(g->ctx, a->u.f)
+                        : a->kind == ITC_ATTR_INT
+                            ? itc_format(g->ctx, "%lld", (long long)a->u.i)
+                            : "";
+        itc_strbuf_printf(b, "%-16s %s\n", a->name, shown(g->ctx, v));
+    }
+}
+
+static void write_tensors(const itc_model_info *info, itc_strbuf *b)
+{
+    static const char *const kind[] = {[ITR_PARAM] = "trained", [ITR_SLOT] = "optimizer",
+                                       [ITR_STAT] = "statistics", [ITR_CONST] = "constant"};
+    heading(b, "Tensors that a step changes");
+    for (int i = 0; i < info->model.tensor_count; i++) {
+        const itc_value *v = info->state[i];
+        const char *e = itc_name_exponent(info->g->ctx, &v->exp);
+        itc_strbuf_printf(b, "%-40s %-22s %-8s %s\n", shown(info->g->ctx, info->tensors[i].name),
+                          itc_type_text(info->g->ctx, &v->type), e[0] ? e : "-",
+                          kind[info->tensors[i].kind]);
+    }
+    heading(b, "Constants");
+    for (int i = 0; i < info->g->n_values; i++) {
+        const itc_value *v = info->g->values[i];
+        if (v->kind == ITC_VALUE_CONST) {
+            const char *e = itc_name_exponent(info->g->ctx, &v->exp);
+            itc_strbuf_printf(b, "%-40s %-22s %-8s %s\n", shown(info->g->ctx, v->name),
+                              itc_type_text(info->g->ctx, &v->type), e[0] ? e : "-",
+                              v->reason ? shown(info->g->ctx, v->reason) : "");
+        }
+    }
+}
+
+static void write_nodes(const itc_model_info *info, itc_strbuf *b)
+{
+    itc_graph *g = info->g;
+    heading(b, "Nodes: result, exponent, rounding site");
+    itc_strbuf_add(b, "value = mantissa * 2^e; @k is entry k of the run-time exponents, written by "
+                      "the node\nthat shows it alone (it measures) or as the sum that is shown.\n");
+    for (int s = 0; s < ITC_SECTION_COUNT; s++) {
+        itc_strbuf_printf(b, "\n%s\n", itc_section_name((itc_section)s));
+        for (int k = 0; k < g->section[s].n; k++) {
+            const itc_node *n = g->section[s].node[k];
+            const itc_value *v = n->n_out > 0 ? n->out[0] : NULL;
+            const char *e = v ? itc_name_exponent(g->ctx, &v->exp) : "";
+            const char *name = itc_format(g->ctx, "%s (%s)", shown(g->ctx, itc_name_node(n)),
+                                          n->op->name);
+            itc_strbuf_printf(b, "  %-44s %-22s %-20s %s\n", name,
+                              v ? itc_type_text(g->ctx, &v->type) : "", e[0] ? e : "-",
+                              itc_name_site(g->ctx, n->site));
+        }
+    }
+}
+
+static itc_status write_bounds(const itc_model_info *info, itc_strbuf *b)
+{
+    itc_graph *g = info->g;
+    itc_bound *bounds = NULL;
+    int count = 0;
+    ITC_TRY(itc_plan_bounds(g, &bounds, &count));
+    heading(b, "Accumulators: |sum| <= K * A * B");
+    if (count == 0) {
+        itc_strbuf_add(b, "none: the arithmetic is floating point\n");
+        return ITC_OK;
+    }
+    itc_strbuf_printf(b, "N is %lld rows. i32 holds 2,147,483,647; i64 9,223,372,036,854,775,807."
+                         "\n\n", (long long)itc_graph_rows(g));
+    for (int i = 0; i < count; i++) {
+        const itc_bound *x = &bounds[i];
+        const int64_t k = x->k.size * (x->k.batch ? itc_graph_rows(g) : 1);
+        itc_strbuf_printf(b, "  %-40s K = %s%s", shown(g->ctx, x->node->out[0]->name),
+                          grouped(g->ctx, k), x->k.batch ? " (N rows)" : "");
+        itc_strbuf_printf(b, ", A = %s", grouped(g->ctx, x->limit_a));
+        itc_strbuf_printf(b, ", B = %s", grouped(g->ctx, x->limit_b));
+        itc_strbuf_printf(b, ": at most %s, in %s\n", grouped(g->ctx, (int64_t)x->worst),
+                          itc_dtype_name(x->chosen));
+    }
+    return ITC_OK;
+}
+
+static void write_sizes(const itc_model_info *info, itc_strbuf *b)
+{
+    itc_ctx *ctx = info->g->ctx;
+    itc_plan_sizes s;
+    itc_plan_measure(info, &s);
+    heading(b, "Memory, in bytes");
+    const struct {
+        const char *what;
+        int64_t bytes;
+    } row[] = {{"trained tensors", s.parameters},
+               {"optimizer and statistics", s.other_state},
+               {"arena (peak)", s.arena},
+               {"  lower bound: most alive at once", s.arena_bound},
+               {"RAM: state, exponents, arena", s.ram},
+               {"constants (flash)", s.constants},
+               {"initial parameters (data file, or flash with --embed)", s.data}};
+    for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
+        itc_strbuf_printf(b, "%-56s %16s\n", row[i].what, grouped(ctx, row[i].bytes));
+    }
+}
+
+static void write_timeline(const itc_model_info *info, itc_strbuf *b)
+{
+    enum { BAR = 40 };
+    itc_ctx *ctx = info->g->ctx;
+    int count = 0;
+    const itc_plan_moment *m = itc_plan_timeline(info, &count);
+    const int64_t all = info->g->arena_bytes > 0 ? info->g->arena_bytes : 1;
+    heading(b, "Arena over time: bytes alive while a node runs, and where its result lies");
+    for (int i = 0; i < count; i++) {
+        const itc_value *v = m[i].node->n_out > 0 ? m[i].node->out[0] : NULL;
+        const itc_value *root = v ? itc_value_root(v) : NULL;
+        const bool in_arena = root && root->kind == ITC_VALUE_NODE;
+        char bar[BAR + 1];
+        const int filled = (int)(m[i].live * BAR / all);
+        for (int k = 0; k < BAR; k++) {
+            bar[k] = k < filled ? '#' : '.';
+        }
+        bar[BAR] = 0;
+        itc_strbuf_printf(b, "%s %14s  %-36s %s\n", bar, grouped(ctx, m[i].live),
+                          v ? shown(ctx, v->name) : m[i].node->op->name,
+                          !in_arena  ? "in the state"
+                          : root != v ? itc_format(ctx, "in %s", shown(ctx, root->name))
+                                      : itc_format(ctx, "at %lld", (long long)root->offset));
+    }
+}
+
+itc_status itc_plan_text(const itc_model_info *info, itc_strbuf *out)
+{
+    itc_strbuf_printf(out, "%s: the plan of intrain %s\n", info->model.name, itc_version());
+    write_settings(info->g, out);
+    write_tensors(info, out);
+    write_nodes(info, out);
+    ITC_TRY(write_bounds(info, out));
+    write_sizes(info, out);
+    write_timeline(info, out);
+    return ITC_OK;
+}
