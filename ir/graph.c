@@ -195,7 +195,7 @@ static const char *output_hint(itc_graph *g, const itc_op_def *op, const itc_nod
     }
     const char *theirs = lower_case(g->ctx, origin->op ? origin->op->name : "");
     const char *stem = name_stem(g->ctx, origin->out[0]->name, theirs);
-    return origin->op == op ? stem : itc_format(g->ctx, "%s.%s", stem, own);
+    return itc_format(g->ctx, "%s.%s", stem, own);
 }
 
 itc_node *itc_node_new(itc_graph *g, const itc_op_def *op, const itc_node *origin, int n_in,
