@@ -39,14 +39,18 @@ static itc_status take_i32(itc_parser *p, const char *what, int64_t low, int32_t
 static itc_status parse_sum(itc_parser *p, itc_exp *e)
 {
     e->kind = ITC_EXP_SUM;
-    bool minus = false;
+    bool minus = itc_lex_is(p, '-');
+    if (minus) {
+        ITC_TRY(itc_lex_next(p));
+    }
     bool offset = false;
     for (bool more = true; more;) {
-        if (itc_lex_is(p, '@') && !minus && !offset) {
+        if (itc_lex_is(p, '@') && !offset) {
             if (e->n_terms == 4) {
                 return error_at(p, &p->lex.tok, "E0102", "a sum has at most 4 slots");
             }
             ITC_TRY(itc_lex_next(p));
+            e->minus |= (uint8_t)((unsigned)minus << e->n_terms);
             ITC_TRY(take_i32(p, "a slot", 0, &e->term[e->n_terms++]));
         } else if (!offset) {
             int64_t v = 0;
@@ -163,12 +167,24 @@ static int property_at(const itc_parser *p)
     return -1;
 }
 
+/** `onnx`: the same name; `onnx("conv1/W:0")`: another one */
+static itc_status parse_onnx(itc_parser *p, itc_value *v)
+{
+    bool other;
+    v->onnx = v->name;
+    ITC_TRY(itc_lex_accept(p, '(', &other));
+    if (!other) {
+        return ITC_OK;
+    }
+    ITC_TRY(itc_lex_take_string(p, "a name in quotes", &v->onnx));
+    return itc_lex_take(p, ')');
+}
+
 static itc_status parse_property(itc_parser *p, itc_value *v, int which)
 {
     int64_t i = 0;
-    if (which == ONNX && !itc_lex_is(p, '=')) {
-        v->onnx = v->name;
-        return ITC_OK;
+    if (which == ONNX) {
+        return parse_onnx(p, v);
     }
     ITC_TRY(itc_lex_take(p, '='));
     switch (which) {
@@ -187,8 +203,6 @@ static itc_status parse_property(itc_parser *p, itc_value *v, int which)
     case NEXT:
     case IN:
         return later(p, v, which == IN);
-    case ONNX:
-        return itc_lex_take_string(p, "a name in quotes", &v->onnx);
     case WHY:
         return itc_lex_take_string(p, "a reason in quotes", &v->reason);
     default:
@@ -477,12 +491,12 @@ static itc_status parse_number_line(itc_parser *p, const char *word)
         ITC_TRY(itc_lex_take(p, '='));
         return itc_lex_take_hash(p, p->g->model_hash);
     }
+    const bool exponents = strcmp(word, "exponents") == 0;
+    ITC_TRY(once(p, exponents ? &p->exponents : &p->arena));
     ITC_TRY(itc_lex_take(p, '='));
-    if (strcmp(word, "exponents") == 0) {
-        ITC_TRY(once(p, &p->exponents));
+    if (exponents) {
         return take_i32(p, "a number of exponents", 0, &p->g->n_exponents);
     }
-    ITC_TRY(once(p, &p->arena));
     return itc_lex_take_int(p, "a number of bytes", 0, INT64_MAX, &p->g->arena_bytes);
 }
 

@@ -283,9 +283,11 @@ static itc_status requant(itc_lower *l, const itc_node *n, const itc_value *v, c
     itc_node *m = itc_node_new(g, &itc_op_Requant, n, r->n, in, 1);
     itc_set_coefs(g, m, "coef", r->n, coef);
     itc_set_int(g, m, "bits", bits);
-    itc_set_int(g, m, "stochastic", l->stochastic[m->section]);
+    /* what a loss hands to its consumers is where the backward pass begins */
+    const bool loss = n && (n->op->flags & ITC_OP_LOSS) != 0;
+    itc_set_int(g, m, "stochastic", l->stochastic[loss ? ITC_BACKWARD : m->section]);
     itc_set_int(g, m, "optimizer", m->section == ITC_UPDATE);
-    ITC_TRY(itc_lower_site(l, m, role_of(m->section, l->want[v->id])));
+    ITC_TRY(itc_lower_site(l, m, loss ? ITC_ROLE_LOSS : role_of(m->section, l->want[v->id])));
     ITC_TRY(itc_infer(g, m));
     itc_value_rename(g, m->out[0],
                      itc_format(g->ctx, "%s.%s", v->name, itc_dtype_name(m->out[0]->type.dtype)));
@@ -320,8 +322,11 @@ itc_status itc_lower_get(itc_lower *l, const itc_node *n, const itc_value *v, in
     itc_value *x = r->term[0].x;
     const bool single = r->n == 1 && r->term[0].c.symbol == ITC_SYM_NONE &&
                         !(r->term[0].c.value < 1) && !(r->term[0].c.value > 1);
-    if (single && x->type.dtype != ITC_F32 && x->type.bits <= bits &&
-        !(x->type.bits > 0 && x->kind == ITC_VALUE_INPUT)) {
+    const bool plain = x->type.dtype != ITC_F32 && x->type.bits == 0;
+    const bool narrow = x->type.dtype != ITC_F32 && x->type.bits <= bits &&
+                        x->kind != ITC_VALUE_INPUT && x->kind != ITC_VALUE_TARGET &&
+                        itc_dtype_size(x->type.dtype) <= itc_dtype_size(itc_dtype_of_bits(bits));
+    if (single && (plain || narrow)) {
         *out = x;
         return ITC_OK;
     }

@@ -53,10 +53,10 @@ typedef struct itr_array {
     int32_t exponent;
 } itr_array;
 
-/** Sums over the samples of a call; a mean is the sum divided by `rows`. */
+/** Sums over the samples of a call. Accuracy is correct / rows. */
 typedef struct itr_metrics {
-    int64_t loss_q24; /**< weighted sum of the losses, times 2^24; a mean over rows is loss_q24/rows */
-    int64_t rows;     /**< what the loss is averaged over: samples (times positions) */
+    int64_t loss_q24; /**< weighted sum of the losses, times 2^24; the mean is loss_q24 / samples */
+    int64_t rows;     /**< predictions that can be right or wrong: samples times positions */
     int64_t correct;  /**< rows whose largest output is the target's class */
     int64_t samples;
 } itr_metrics;
