@@ -629,30 +629,28 @@ static void spec_options(void **state)
     assert_true(e.scale.den == 255 && e.mean_count == 3 && e.std_count == 1 && e.crop == 0);
     itr_data_spec_free(&e);
     itr_data_spec_free(&s);
-    static const char *const bad[] = {
-        "",
-        "mnist:a,b",
-        "npy",
-        "npy:",
-        "npy:a,,b",
-        "idx:a",
-        "idx:a,b,c",
-        "csv:a,b",
-        "text:scale=1",
-        "npy:a,b,scale=0",
-        "npy:a,b,scale=nan",
-        "npy:a,b,std=1:0",
-        "npy:a,b,std=-1",
-        "npy:a,b,mean=",
-        "npy:a,b,mean=1::2",
-        "npy:a,b,shuffle=2",
-        "npy:a,b,limit=0",
-        "npy:a,b,limit=-1",
-        "npy:a,b,augment=rotate",
-        "npy:a,b,augment=crop",
-        "npy:a,b,colour=1",
-        "npy:a,b,label=1",
-    };
+    static const char *const bad[] = {"",
+                                      "mnist:a,b",
+                                      "npy",
+                                      "npy:",
+                                      "npy:a,,b",
+                                      "idx:a",
+                                      "idx:a,b,c",
+                                      "csv:a,b",
+                                      "text:scale=1",
+                                      "npy:a,b,scale=0",
+                                      "npy:a,b,scale=nan",
+                                      "npy:a,b,std=1:0",
+                                      "npy:a,b,std=-1",
+                                      "npy:a,b,mean=",
+                                      "npy:a,b,mean=1::2",
+                                      "npy:a,b,shuffle=2",
+                                      "npy:a,b,limit=0",
+                                      "npy:a,b,limit=-1",
+                                      "npy:a,b,augment=rotate",
+                                      "npy:a,b,augment=crop",
+                                      "npy:a,b,colour=1",
+                                      "npy:a,b,label=1"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         memset(&m, 0, sizeof m);
         assert_int_equal(itr_data_spec_parse(bad[i], &s, &m), 2);
