@@ -85,20 +85,21 @@ static bool mod_numbers(number a, number b, bool fmod_rule, number *out)
 
 static bool compute_int(const itc_node *n, number a, number b, number *out)
 {
+    bool ok;
     if (n->op == &itc_op_Add) {
-        return add_numbers(a, b, out);
-    }
-    if (n->op == &itc_op_Sub) {
+        ok = add_numbers(a, b, out);
+    } else if (n->op == &itc_op_Sub) {
         b.v = b.v == INT64_MIN ? b.v : -b.v;
-        return b.v != INT64_MIN && add_numbers(a, b, out);
+        ok = b.v != INT64_MIN && add_numbers(a, b, out);
+    } else if (n->op == &itc_op_Mul) {
+        ok = mul_numbers(a, b, out);
+    } else if (n->op == &itc_op_Div) {
+        ok = div_numbers(a, b, out);
+    } else {
+        ok = mod_numbers(a, b, itc_int(n, "fmod") != 0, out);
     }
-    if (n->op == &itc_op_Mul) {
-        return mul_numbers(a, b, out);
-    }
-    if (n->op == &itc_op_Div) {
-        return div_numbers(a, b, out);
-    }
-    return mod_numbers(a, b, itc_int(n, "fmod") != 0, out);
+    out->n = out->n && out->v != 0; /* no rows times N is none */
+    return ok;
 }
 
 static float compute_float(const itc_node *n, double a, double b)
