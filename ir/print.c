@@ -239,8 +239,9 @@ static void value(printer *p, const itc_value *v)
     if (v->onnx) {
         itc_strbuf_add(p->out, " onnx");
         if (strcmp(v->onnx, v->name) != 0) {
-            itc_strbuf_add(p->out, "=");
+            itc_strbuf_add(p->out, "(");
             itc_text_string(p->out, v->onnx);
+            itc_strbuf_add(p->out, ")");
         }
     }
     if (v->reason) {
