@@ -1,5 +1,6 @@
 #include "tensors.h"
 
+#include "core.h"
 #include "host/sha256.h"
 
 #include <string.h>
@@ -189,7 +190,7 @@ static void get_values(stream *s, void *state, int32_t index)
     const itr_tensor_info *t = &s->model->tensors[index];
     for (int32_t i = 0; i < exponent_count(t); i++) {
         const int32_t e = get_i32(s);
-        if (e < -ITR_EXPONENT_LIMIT || e > ITR_EXPONENT_LIMIT) {
+        if (e != ITR_EXPONENT_UNSET && (e < -ITR_EXPONENT_LIMIT || e > ITR_EXPONENT_LIMIT)) {
             refuse(s, index, "an exponent is out of range");
         } else if (state) {
             s->model->exponents(state)[t->exp_index + i] = e;

@@ -30,7 +30,7 @@
  *
  * Tensors come in the order of the model's table; a stream whose fields differ from the table is
  * refused. So are mantissas of -2^(b-1) in 8 and 16 bit parameters and slots, and exponents beyond
- * +-ITR_EXPONENT_LIMIT, which no step writes.
+ * +-ITR_EXPONENT_LIMIT (but for ITR_EXPONENT_UNSET), which no step writes.
  */
 #ifndef ITR_TENSORS_H
 #define ITR_TENSORS_H

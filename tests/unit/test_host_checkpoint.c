@@ -206,10 +206,15 @@ static void checkpoint_refuses_reserved_values(void **state)
     assert_int_equal(load(out.bytes, out.size, &b, &position, &m), 2);
     assert_non_null(strstr(m.text, "mantissa"));
     fill_trained(&a);
-    a.exponents[1] = INT32_MIN;
+    a.exponents[1] = INT32_MAX;
     write_checkpoint(&out, &a);
     assert_int_equal(load(out.bytes, out.size, &b, &position, &m), 2);
     assert_non_null(strstr(m.text, "exponent"));
+    fill_trained(&a);
+    a.exponents[1] = INT32_MIN; /* ITR_EXPONENT_UNSET is one that a step leaves */
+    write_checkpoint(&out, &a);
+    assert_int_equal(load(out.bytes, out.size, &b, &position, &m), 0);
+    assert_int_equal(b.exponents[1], INT32_MIN);
     fill_trained(&a);
     a.run.step = -1;
     write_checkpoint(&out, &a);
