@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""The float32 trainer's outputs and gradients against PyTorch's, for a folder of models.
+
+For each MODELS/NAME.VARIANT.onnx with MODELS/golden/NAME.json: compiles with --arith float32, takes
+one step of plain SGD at learning rate 1 on the batch that the golden file describes, exports, and
+compares what each parameter moved by with PyTorch's gradient (relative error of the L2 norm and of
+the first values), and the loss with PyTorch's objective. Needs numpy and onnx.
+
+    python bench/accuracy/golden.py --intrain build/release/intrain --models DIR [NAME ...]
+"""
+import argparse, glob, json, os, subprocess, sys, tempfile
+import numpy as np, onnx
+from onnx import numpy_helper
+
+TOLERANCE = 1e-4
+
+
+def initializers(path):
+    g = onnx.load(path).graph
+    return {t.name: numpy_helper.to_array(t).astype(np.float64) for t in g.initializer if t.data_type in (1, 10, 11)}
+
+
+def inputs_of(path):
+    g = onnx.load(path).graph
+    known = {t.name for t in g.initializer}
+    return [(i.name, [d.dim_value for d in i.type.tensor_type.shape.dim]) for i in g.input if i.name not in known]
+
+
+def check(intrain, path, golden):
+    rng = np.random.default_rng(5)
+    shape = inputs_of(path)[0][1]
+    x = rng.random((4, *shape[1:]), np.float32)
+    label = rng.integers(0, 2, 4)
+    in_graph = golden["objective"] == "the loss output"
+    outputs = {k: v for k, v in golden["train"].items() if v["shape"]}
+    with tempfile.TemporaryDirectory() as d:
+        np.save(f"{d}/x.npy", x)
+        y = label.astype(np.int32) if in_graph else np.zeros(next(iter(outputs.values()))["shape"], np.float32)
+        np.save(f"{d}/y.npy", y)
+        loss = ["--loss", "graph"] if in_graph else ["--loss", "mse"]
+        run = lambda *a: subprocess.run(a, check=True, capture_output=True, text=True)
+        run(intrain, "compile", path, "-o", f"{d}/t", "--arith", "float32", "--batch", "4", "--optimizer", "sgd", "--lr", "1", *loss)
+        run("make", "-s", "-C", f"{d}/t")
+        run(f"{d}/t/trainer", "--data", f"npy:{d}/x.npy,{d}/y.npy,shuffle=0", "--steps", "1", "--save", f"{d}/c", "--log", f"{d}/log", "--quiet")
+        run(intrain, "export", path, f"{d}/c", "-o", f"{d}/o.onnx")
+        step = [e for e in map(json.loads, open(f"{d}/log")) if e["event"] == "step"][0]
+        before, after = initializers(path), initializers(f"{d}/o.onnx")
+    worst, at = abs(step["loss"] - golden["objective_value"]) / max(abs(golden["objective_value"]), 1e-9), "loss"
+    for name, want in golden["grad"].items():
+        if name not in before:
+            print(f"    {name}: not an initializer of {os.path.basename(path)}")
+            continue
+        g = (before[name] - after[name]).reshape(-1)
+        first = np.array(want["first"])
+        if list(before[name].shape) != want["shape"]:  # an exporter's transposed copy: the norm is the same
+            first = first[:0]
+        scale = max(want["l2"], 1e-12)
+        errors = [abs(np.linalg.norm(g) - want["l2"]) / scale]
+        errors += list(np.abs(g[: len(first)] - first) / scale)
+        if max(errors) > worst:
+            worst, at = max(errors), name
+    return worst, at
+
+
+def main():
+    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    a.add_argument("--intrain", default="build/release/intrain")
+    a.add_argument("--models", required=True)
+    a.add_argument("names", nargs="*")
+    a = a.parse_args()
+    failed = 0
+    print("| model | worst relative error | at |\n|---|---|---|")
+    for file in sorted(glob.glob(f"{a.models}/golden/*.json")):
+        name = os.path.basename(file)[:-5]
+        if a.names and name not in a.names:
+            continue
+        for path in sorted(glob.glob(f"{a.models}/{name}.*.onnx")):
+            label = os.path.basename(path)
+            try:
+                worst, at = check(a.intrain, path, json.load(open(file)))
+                ok = worst <= TOLERANCE
+                print(f"| {label} | {worst:.1e} | {at} |{'' if ok else ' **too large**'}", flush=True)
+            except subprocess.CalledProcessError as e:
+                ok = False
+                print(f"| {label} | failed | {(e.stderr or e.stdout).strip().splitlines()[-1:]} |", flush=True)
+            failed += not ok
+    sys.exit(failed != 0)
+
+
+if __name__ == "__main__":
+    main()
