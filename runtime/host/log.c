@@ -18,9 +18,18 @@ int64_t itr_now(void)
     return (int64_t)t.tv_sec * 1000000000 + (int64_t)t.tv_nsec;
 }
 
+/* A sum of huge losses stays at the end of the range instead of wrapping. */
+static int64_t add_saturating(int64_t a, int64_t b)
+{
+    if (b > 0 ? a > INT64_MAX - b : a < INT64_MIN - b) {
+        return b > 0 ? INT64_MAX : INT64_MIN;
+    }
+    return a + b;
+}
+
 void itr_metrics_add(itr_metrics *a, const itr_metrics *b)
 {
-    a->loss_q24 += b->loss_q24;
+    a->loss_q24 = add_saturating(a->loss_q24, b->loss_q24);
     a->rows += b->rows;
     a->correct += b->correct;
     a->samples += b->samples;

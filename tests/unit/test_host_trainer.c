@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "host_toy.h"
+#include "runtime/host/log.h"
 #include "runtime/host/trainer.h"
 
 static char folder[] = "/tmp/itr_trainer_XXXXXX";
@@ -434,6 +435,19 @@ static void parameters_are_found_next_to_the_program(void **state)
     assert_int_equal(rename("elsewhere/toy_data.bin", "toy_data.bin"), 0);
 }
 
+static void sums_of_losses_saturate(void **state)
+{
+    (void)state;
+    itr_metrics a = {INT64_MAX - 5, 1, 0, 1};
+    const itr_metrics b = {6, 1, 1, 1};
+    const itr_metrics c = {INT64_MIN, 1, 0, 1};
+    itr_metrics_add(&a, &b);
+    assert_true(a.loss_q24 == INT64_MAX && a.rows == 2 && a.correct == 1 && a.samples == 2);
+    itr_metrics_add(&a, &c);
+    itr_metrics_add(&a, &c);
+    assert_true(a.loss_q24 == INT64_MIN);
+}
+
 static void help_and_version(void **state)
 {
     (void)state;
@@ -460,6 +474,7 @@ int main(void)
                                        cmocka_unit_test(divergence_exits_1_and_saves_nothing),
                                        cmocka_unit_test(signals_stop_after_a_step_and_save),
                                        cmocka_unit_test(parameters_are_found_next_to_the_program),
+                                       cmocka_unit_test(sums_of_losses_saturate),
                                        cmocka_unit_test(help_and_version)};
     return cmocka_run_group_tests(tests, enter, leave);
 }
