@@ -115,8 +115,12 @@ static itc_status build_matmul(itc_graph *g, const itc_node *origin, itc_value *
 {
     itc_value *in[2] = {a, b};
     itc_node *n = itc_node_new(g, &itc_op_MatMul, origin, 2, in, 1);
-    itc_set_int(g, n, "trans_a", trans_a);
-    itc_set_int(g, n, "trans_b", trans_b);
+    if (trans_a) {
+        itc_set_int(g, n, "trans_a", 1);
+    }
+    if (trans_b) {
+        itc_set_int(g, n, "trans_b", 1);
+    }
     ITC_TRY(itc_infer(g, n));
     *out = n->out[0];
     return ITC_OK;
