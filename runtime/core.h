@@ -6,6 +6,11 @@
 
 #include "itr.h"
 
+/** Bits of the largest gradient below its leading one, on a grid (NUMERICS.md: "Micro-batches"). */
+#define ITR_GRID_BITS 24
+/** Exponent of a grid that no gradient has set yet, and of every operand that is not set. */
+#define ITR_EXPONENT_UNSET INT32_MIN
+
 /**
  * Exponent of the next step's gradient grid: that of the leading bit of the largest |acc| less 24,
  * so that a gradient of the same size uses 25 bits. Unchanged when acc is all zero.

@@ -32,6 +32,21 @@ static inline int itr_bitlen64(uint64_t x)
     return n + (x != 0);
 }
 
+/** Smallest n with x <= 2^n; 0 for 0. */
+static inline int itr_ceil_log2(uint64_t x)
+{
+    return x > 1 ? itr_bitlen64(x - 1) : 0;
+}
+
+/** Upper 64 bits of the 128-bit product. */
+static inline uint64_t itr_mulhi64(uint64_t a, uint64_t b)
+{
+    const uint64_t al = a & UINT32_MAX, ah = a >> 32, bl = b & UINT32_MAX, bh = b >> 32;
+    const uint64_t mid = ah * bl + (al * bl >> 32);
+    const uint64_t low = al * bh + (mid & UINT32_MAX);
+    return ah * bh + (mid >> 32) + (low >> 32);
+}
+
 /** x * 2^s, 0 <= s <= 62; the caller proves that it fits. */
 static inline int64_t itr_shl64(int64_t x, int s)
 {
