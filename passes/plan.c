@@ -132,7 +132,11 @@ static itc_status plan_nodes(itc_plan *p)
         const itc_node_list *list = &p->g->section[s];
         for (int k = 0; k < list->n; k++) {
             itc_node *n = list->node[k];
-            if (n->op->plan) {
+            bool mantissas = false;
+            for (int i = 0; i < n->n_out; i++) {
+                mantissas = mantissas || (n->out[i] && n->out[i]->type.bits > 0);
+            }
+            if (n->op->plan && mantissas) { /* floats and plain integers have no exponent */
                 ITC_TRY(n->op->plan(p, n));
             }
             for (int i = 0; i < n->n_out; i++) {
