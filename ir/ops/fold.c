@@ -229,18 +229,3 @@ itc_status itc_fold_neg(itc_graph *g, itc_node *n, itc_tensor **out)
     out[0] = y;
     return ITC_OK;
 }
-
-itc_status itc_fold_unary(itc_graph *g, itc_node *n, double (*f)(double), itc_tensor **out)
-{
-    const itc_tensor *x = itc_operand_const(n, 0);
-    out[0] = NULL;
-    if (!x || !x->data || x->dtype != ITC_F32 || x->batch) {
-        return ITC_OK;
-    }
-    itc_tensor *y = itc_tensor_new(g->ctx, x->dtype, x->rank, x->dim);
-    for (int64_t i = 0; i < y->count; i++) {
-        ((float *)y->data)[i] = (float)f(itc_tensor_get(x, i));
-    }
-    out[0] = y;
-    return ITC_OK;
-}

@@ -138,7 +138,7 @@ itc_status itc_view_build(itc_graph *g, const itc_node *origin, itc_value *x, co
 itc_status itc_combine_build(itc_graph *g, const itc_node *origin, int n, itc_value *const *in,
                              const double *coef, itc_value **out)
 {
-    itc_coef c[ITC_MAX_RANK];
+    itc_coef *c = ITC_NEW_ARRAY(g->ctx, itc_coef, n);
     for (int i = 0; i < n; i++) {
         c[i] = (itc_coef){coef[i], ITC_SYM_NONE};
     }

@@ -68,9 +68,6 @@ ITC_NODISCARD itc_status itc_sum_type(itc_graph *g, const itc_node *n, itc_dim k
 ITC_NODISCARD itc_status itc_fold_binary(itc_graph *g, itc_node *n, itc_tensor **out);
 /** -x of a constant, floats or integers. */
 ITC_NODISCARD itc_status itc_fold_neg(itc_graph *g, itc_node *n, itc_tensor **out);
-/** f(x) of each element of a float constant; leaves *out NULL for integers. */
-ITC_NODISCARD itc_status itc_fold_unary(itc_graph *g, itc_node *n, double (*f)(double),
-                                        itc_tensor **out);
 /** The same elements under another shape, whose extents must not count rows. */
 itc_tensor *itc_tensor_reshape(itc_ctx *ctx, const itc_tensor *t, int rank, const itc_dim *dim);
 /** Element i: data[i] * (flag ? N : 1). Setting stores in the tensor's dtype; false: no room. */
