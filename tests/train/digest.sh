@@ -1,0 +1,35 @@
+#!/bin/sh
+# One training run, one digest: whatever the compiler, its optimisation, the machine, the threads,
+# the optional passes, the stage that a dump was taken at, and whether it is compiled or interpreted.
+. "$(dirname "$0")/common.sh"
+
+for arith in int8 int16; do
+    compile "$MODELS/cnn.onnx" "$WORK/t" --arith $arith --batch 16
+    build "$WORK/t" CC=gcc CFLAGS=-O0
+    want=$(digest "$WORK/t/trainer" --data "$TRAIN" --steps 12)
+    same "$arith: run again" "$want" "$(digest "$WORK/t/trainer" --data "$TRAIN" --steps 12)"
+    same "$arith: 7 threads" "$want" "$(digest "$WORK/t/trainer" --data "$TRAIN" --steps 12 --threads 7)"
+    same "$arith: ITR_CPU=ref" "$want" "$(ITR_CPU=ref digest "$WORK/t/trainer" --data "$TRAIN" --steps 12)"
+    for cc in "gcc -O3" "gcc -O2 -march=native" "clang -O0" "clang -O3"; do
+        have "${cc%% *}" || continue
+        make -s -C "$WORK/t" clean
+        build "$WORK/t" CC="${cc%% *}" CFLAGS="${cc#* }"
+        same "$arith: $cc" "$want" "$(digest "$WORK/t/trainer" --data "$TRAIN" --steps 12)"
+    done
+    for target in aarch64 s390x; do
+        have $target-linux-gnu-gcc && have qemu-$target || continue
+        make -s -C "$WORK/t" clean
+        build "$WORK/t" CC=$target-linux-gnu-gcc CFLAGS=-O2 LDFLAGS=-static
+        same "$arith: $target" "$want" "$(digest qemu-$target "$WORK/t/trainer" --data "$TRAIN" --steps 12)"
+    done
+    same "$arith: interpreted" "$want" "$(digest "$INTRAIN" train "$MODELS/cnn.onnx" --interpret \
+        --arith $arith --batch 16 --data "$TRAIN" --steps 12)"
+    compile "$MODELS/cnn.onnx" "$WORK/plain" --arith $arith --batch 16 --skip reuse
+    build "$WORK/plain"
+    same "$arith: without reuse" "$want" "$(digest "$WORK/plain/trainer" --data "$TRAIN" --steps 12)"
+    for stage in import shape loss backward integer plan schedule memory; do
+        "$INTRAIN" dump "$MODELS/cnn.onnx" --arith $arith --batch 16 --stage $stage -o "$WORK/$stage.itc"
+        same "$arith: from stage $stage" "$want" "$(digest "$INTRAIN" train "$WORK/$stage.itc" \
+            --interpret --data "$TRAIN" --steps 12)"
+    done
+done
