@@ -345,7 +345,7 @@ static itc_status build_infer(loss_pass *p, const itc_node_list *forward)
     itc_graph *g = p->g;
     p->n_copy = g->n_values;
     p->copy = ITC_NEW_ARRAY(g->ctx, itc_value *, g->n_values + 1);
-    g->insert = ITC_INFER;
+    bool *late = ITC_NEW_ARRAY(g->ctx, bool, g->n_values + 1); /* depends on a target */
     for (int k = 0; k < forward->n; k++) {
         const itc_node *n = forward->node[k];
         if (n->dead || (n->op->flags & ITC_OP_LOSS)) {
@@ -354,6 +354,12 @@ static itc_status build_infer(loss_pass *p, const itc_node_list *forward)
         if (n->n_in > 64) {
             return itc_error(g->ctx, n, ITC_RANGE, "E0309", "more than 64 operands");
         }
+        bool needs_target = false;
+        for (int i = 0; i < n->n_in; i++) {
+            needs_target = needs_target || (n->in[i] && (late[n->in[i]->id] ||
+                                                         n->in[i]->kind == ITC_VALUE_TARGET));
+        }
+        g->insert = needs_target ? ITC_SCORE : ITC_INFER;
         itc_node *m = copy_node(p, n, n->n_out);
         ITC_TRY(itc_infer(g, m));
         itc_value *out[8] = {0};
@@ -364,6 +370,7 @@ static itc_status build_infer(loss_pass *p, const itc_node_list *forward)
         for (int i = 0; i < n->n_out; i++) {
             if (n->out[i]) {
                 p->copy[n->out[i]->id] = out[0] ? out[i] : m->out[i];
+                late[n->out[i]->id] = needs_target;
             }
         }
     }
