@@ -237,6 +237,26 @@ static const char *index_text(itc_ctx *ctx, const itc_loop *l, const itc_dim *st
     return b.len > 0 ? b.text : "0";
 }
 
+/** The right-hand side of the assignment, with the cast that narrows it. */
+static const char *stored_text(itc_ctx *ctx, const itc_loop *l, const char **operand)
+{
+    itc_strbuf b;
+    itc_strbuf_init(&b, ctx);
+    const printer p = {ctx, &b, l, itc_loop_kind_of(l), operand};
+    const itc_dtype t = l->out->type.dtype;
+    const bool same = (p.kind == ITC_LOOP_I32 && t == ITC_I32) ||
+                      (p.kind == ITC_LOOP_I64 && t == ITC_I64);
+    if (l->expr->kind == ITC_X_LOAD && l->in[l->expr->index]->type.dtype == t) {
+        itc_strbuf_add(&b, operand[l->expr->index]);
+    } else if (same) {
+        print_value(&p, l->expr);
+    } else {
+        itc_strbuf_printf(&b, "(%s)", itc_c_type(t));
+        print_operand(&p, l->expr);
+    }
+    return b.text;
+}
+
 void itc_c_loop(itc_ctx *ctx, itc_strbuf *b, int indent, const itc_loop *l, const char *out,
                 const char *const *in)
 {
@@ -256,21 +276,16 @@ void itc_c_loop(itc_ctx *ctx, itc_strbuf *b, int indent, const itc_loop *l, cons
         itc_strbuf_printf(b, "%*sfor (int64_t %s = 0; %s < %s; %s++) {\n", indent + 4 * i, "", var,
                           var, itc_c_dim(ctx, l->shape[i]), var);
     }
-    const printer p = {ctx, b, l, itc_loop_kind_of(l), operand};
-    const itc_dtype t = l->out->type.dtype;
-    const bool same = (p.kind == ITC_LOOP_I32 && t == ITC_I32) ||
-                      (p.kind == ITC_LOOP_I64 && t == ITC_I64);
-    itc_strbuf_printf(b, "%*s%s[%s] = ", indent + 4 * l->rank, "", out, index_text(ctx, l, stride));
-    const bool is_copy = l->expr->kind == ITC_X_LOAD && l->in[l->expr->index]->type.dtype == t;
-    if (is_copy) {
-        itc_strbuf_add(b, operand[l->expr->index]);
-    } else if (same) {
-        print_value(&p, l->expr);
+    const char *to = itc_format(ctx, "%s[%s] =", out, index_text(ctx, l, stride));
+    const char *value = stored_text(ctx, l, operand);
+    const int at = indent + 4 * l->rank;
+    const bool fits = (size_t)at + strlen(to) + strlen(value) + 2 <= 100;
+    itc_strbuf_printf(b, "%*s%s", at, "", to);
+    if (fits) {
+        itc_strbuf_printf(b, " %s;\n", value);
     } else {
-        itc_strbuf_printf(b, "(%s)", itc_c_type(t));
-        print_operand(&p, l->expr);
+        itc_strbuf_printf(b, "\n%*s%s;\n", at + 4, "", value);
     }
-    itc_strbuf_add(b, ";\n");
     for (int i = l->rank - 1; i >= 0; i--) {
         itc_strbuf_printf(b, "%*s}\n", indent + 4 * i, "");
     }

@@ -251,7 +251,8 @@ void itc_c_copy_outputs(itc_c_writer *w, itc_strbuf *b)
         const char *from = itc_c_pointer(w, v);
         const char *n = itc_c_int(w->ctx, m->outputs[i].elements);
         const itr_dtype t = itc_runtime_dtype(v->type.dtype);
-        const int size = (int)itr_dtype_size(m->output_dtype);
+        const char *bytes = itc_c_int(w->ctx, m->outputs[i].elements *
+                                                  (int64_t)itr_dtype_size(m->output_dtype));
         if (root->kind == ITC_VALUE_NODE) {
             from = itc_format(w->ctx, "s->arena + %lld", (long long)root->offset);
         } else if (root->kind == ITC_VALUE_CONST) {
@@ -261,18 +262,19 @@ void itc_c_copy_outputs(itc_c_writer *w, itc_strbuf *b)
                           itc_name_comment(w->ctx, m->outputs[i].name));
         if (t == m->output_dtype) {
             itc_strbuf_printf(&text,
-                              "    memcpy((unsigned char *)outputs[%d].data + (size_t)row * %s * %d,"
-                              "\n           %s, (size_t)%s * %d);\n", i, n, size, from, n, size);
+                              "    memcpy((unsigned char *)outputs[%d].data + (size_t)row * %s, %s,"
+                              " %s);\n", i, bytes, from, bytes);
         } else {
             itc_strbuf_printf(&text,
-                              "    itr_widen((unsigned char *)outputs[%d].data + (size_t)row * %s * "
-                              "%d,\n              %s, %s, %s, %s);\n", i, n, size,
+                              "    itr_widen((unsigned char *)outputs[%d].data + (size_t)row * %s,\n"
+                              "              %s, %s, %s, %s);\n", i, bytes,
                               dtype_text(m->output_dtype), from, dtype_text(t), n);
         }
         if (itc_value_exponents(v) > 0) {
             itc_strbuf_printf(&text, "    if (outputs[%d].exponents) {\n", i);
-            itc_strbuf_printf(&text, "        outputs[%d].exponents[row] = *%s;\n    }\n", i,
-                              itc_c_exponent_pointer(w, v));
+            itc_strbuf_printf(&text, "        outputs[%d].exponents[row] = ", i);
+            itc_strbuf_printf(&text, v->exp.slot >= 0 ? "s->e[%d];\n    }\n" : "%d;\n    }\n",
+                              v->exp.slot >= 0 ? v->exp.slot : v->exp.offset);
         }
     }
     itc_c_mention(b, text.text, "s");

@@ -226,10 +226,10 @@ static const char *dims_text(itc_c_writer *w, int n, const itc_dim *d)
 
 static void write_term(itc_c_writer *w, itc_strbuf *b, const itc_term *t)
 {
-    filler f = {w, b, 8, 9, false};
+    filler f = {w, b, 12, 13, false};
     const itc_value *root = itc_value_root(t->x);
     const bool port = itc_value_is_port(root);
-    itc_strbuf_printf(b, "        {.x = %s", itc_c_pointer(w, t->x));
+    itc_strbuf_printf(b, "            {.x = %s", itc_c_pointer(w, t->x));
     f.column += strlen(itc_c_pointer(w, t->x)) + 6;
     add_item(&f, itc_format(w->ctx, ".e = %s", itc_c_exponent_pointer(w, t->x)));
     if (port) {
@@ -272,7 +272,7 @@ static const char *field_text(itc_c_writer *w, const itc_field *d, const itc_arg
         v = "&c->rng";
         break;
     case ITC_FIELD_DIM:
-        v = itc_c_dim(ctx, a->dim);
+        v = a->dim.size != 0 ? itc_c_dim(ctx, a->dim) : NULL;
         break;
     case ITC_FIELD_INT:
         v = a->i == ITC_INT_FIRST_MICRO ? "c->micro == 0"
@@ -322,14 +322,14 @@ static void write_call(itc_c_writer *w, itc_strbuf *b, const itc_record *r)
         }
         itc_strbuf_add(b, block ? "" : "    {\n");
         block = true;
-        itc_strbuf_printf(b, "    const itr_term %s[] = {\n", k->fields[i].name);
+        itc_strbuf_printf(b, "        const itr_term %s[] = {\n", k->fields[i].name);
         for (int t = 0; t < a->n_terms; t++) {
             write_term(w, b, &a->terms[t]);
         }
-        itc_strbuf_add(b, "    };\n");
+        itc_strbuf_add(b, "        };\n");
     }
-    itc_strbuf_printf(b, "    s->k.%s(&(itr_%s_args){", k->name, k->args);
-    filler f = {w, b, 0, 8, true};
+    itc_strbuf_printf(b, "%*ss->k.%s(&(itr_%s_args){", block ? 8 : 4, "", k->name, k->args);
+    filler f = {w, b, 0, block ? 12 : 8, true};
     for (int i = 0; i < k->n_fields; i++) {
         const char *text = field_text(w, &k->fields[i], &r->args[i]);
         if (text) {
