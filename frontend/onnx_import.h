@@ -1,0 +1,38 @@
+/**
+ * ONNX -> IR graph of stage `import`: one node an ONNX node, in the section `forward`, with the
+ * types of inputs and constants alone. Knows no operator but Constant: what else a node may have
+ * is in its row (ir/op.h). A node without a row (another domain, a model-local function, a
+ * definition older than the row) becomes an opaque one: an error only if something needs it.
+ */
+#ifndef ITC_FRONTEND_ONNX_IMPORT_H
+#define ITC_FRONTEND_ONNX_IMPORT_H
+
+#include "frontend/onnx_read.h"
+#include "ir/ir.h"
+
+/** --dim NAME=N. An axis without a name is called INPUT.AXIS. */
+typedef struct itc_import_dim {
+    const char *name;
+    int64_t size;
+} itc_import_dim;
+
+/** All zero: the defaults. */
+typedef struct itc_import_options {
+    const itc_import_dim *dims;
+    int n_dims;
+    int64_t max_bytes; /**< all tensors together, decoded; 0: 2 GiB */
+} itc_import_options;
+
+/**
+ * Builds the graph; the model may be closed afterwards. `opt` may be NULL.
+ *
+ * Inputs: floats become f32, integers i32, the first axis is the batch. That is the symbolic first
+ * axis that all inputs have, or the fixed first extent that all of them share.
+ * Initializers and Constant nodes: CONST with `onnx` the tensor's name and `reason` "initializer"
+ * or "Constant node"; float types become f32, integers i64. Tensors of strings are opaque nodes.
+ * Errors: E0200, E0202, E0204 … E0217 (ir/diag.def).
+ */
+ITC_NODISCARD itc_status itc_onnx_import(itc_ctx *ctx, const itc_onnx_model *model,
+                                         const itc_import_options *opt, itc_graph **out);
+
+#endif

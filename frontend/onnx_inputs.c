@@ -1,0 +1,274 @@
+/* Inputs of the model: their types, and which axis is the batch. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend/onnx_model.h"
+
+typedef struct axis {
+    int64_t size;       /**< -1: symbolic */
+    const char *symbol; /**< "" without a name */
+} axis;
+
+typedef struct input {
+    const char *name;
+    itc_dtype dtype;
+    int rank;
+    axis axis[ITC_MAX_RANK];
+} input;
+
+typedef struct input_list {
+    input *v;
+    int n;
+} input_list;
+
+/* ---- names of initializers, sorted: models of before ir_version 4 list them as inputs ---- */
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static size_t initializer_names(itc_importer *im, const char ***out)
+{
+    const Onnx__GraphProto *p = im->graph;
+    const char **names = ITC_NEW_ARRAY(im->ctx, const char *, p->n_initializer +
+                                                                  p->n_sparse_initializer);
+    size_t n = 0;
+    for (size_t i = 0; i < p->n_initializer; i++) {
+        names[n++] = itc_onnx_text(p->initializer[i]->name);
+    }
+    for (size_t i = 0; i < p->n_sparse_initializer; i++) {
+        const Onnx__TensorProto *t = p->sparse_initializer[i]->values;
+        names[n++] = t ? itc_onnx_text(t->name) : "";
+    }
+    if (n > 0) {
+        qsort(names, n, sizeof *names, by_text);
+    }
+    *out = names;
+    return n;
+}
+
+/* ---- types ---- */
+
+static itc_status input_dtype(itc_importer *im, input *in, int32_t type)
+{
+    if (!itc_onnx_type_dtype(type, &in->dtype)) {
+        return itc_error(im->ctx, NULL, ITC_UNSUPPORTED, "E0209",
+                         "input \"%s\" is of type %s, which is not supported", in->name,
+                         itc_onnx_type_name(im->ctx, type));
+    }
+    if (in->dtype == ITC_I64) {
+        in->dtype = ITC_I32; /* ids and labels */
+    }
+    return ITC_OK;
+}
+
+static itc_status input_axis(itc_importer *im, const input *in, int i,
+                             const Onnx__TensorShapeProto__Dimension *d, axis *out)
+{
+    *out = (axis){.size = -1, .symbol = ""};
+    if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM) {
+        out->symbol = itc_onnx_text(d->dim_param);
+    } else if (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE) {
+        out->size = d->dim_value;
+    }
+    /* Some exporters write -1 for an axis that is not known. */
+    if (out->size < -1 || out->size == 0 || out->size > INT32_MAX) {
+        return itc_error(im->ctx, NULL, ITC_SHAPE, "E0209",
+                         "input \"%s\": extent %lld of axis %d is not possible", in->name,
+                         (long long)out->size, i);
+    }
+    return ITC_OK;
+}
+
+static itc_status read_input(itc_importer *im, const Onnx__ValueInfoProto *p, input *in)
+{
+    in->name = itc_onnx_text(p->name);
+    if (in->name[0] == '\0') {
+        return itc_error(im->ctx, NULL, ITC_PARSE, "E0209", "an input has no name");
+    }
+    if (!p->type || p->type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE ||
+        !p->type->tensor_type) {
+        return itc_error(im->ctx, NULL, ITC_UNSUPPORTED, "E0209", "input \"%s\" is no tensor",
+                         in->name);
+    }
+    const Onnx__TypeProto__Tensor *t = p->type->tensor_type;
+    ITC_TRY(input_dtype(im, in, t->has_elem_type ? t->elem_type : 0));
+    if (!t->shape) {
+        return itc_error(im->ctx, NULL, ITC_SHAPE, "E0209", "input \"%s\" has no shape", in->name);
+    }
+    if (t->shape->n_dim > ITC_MAX_RANK) {
+        return itc_error(im->ctx, NULL, ITC_UNSUPPORTED, "E0209",
+                         "input \"%s\" has rank %zu, the limit is %d", in->name, t->shape->n_dim,
+                         ITC_MAX_RANK);
+    }
+    in->rank = (int)t->shape->n_dim;
+    for (int i = 0; i < in->rank; i++) {
+        ITC_TRY(input_axis(im, in, i, t->shape->dim[i], &in->axis[i]));
+    }
+    return ITC_OK;
+}
+
+static itc_status read_inputs(itc_importer *im, input_list *list)
+{
+    const char **names = NULL;
+    const size_t n_names = initializer_names(im, &names);
+    list->v = ITC_NEW_ARRAY(im->ctx, input, im->graph->n_input);
+    for (size_t i = 0; i < im->graph->n_input; i++) {
+        const char *name = itc_onnx_text(im->graph->input[i]->name);
+        if (n_names == 0 || !bsearch(&name, names, n_names, sizeof *names, by_text)) {
+            ITC_TRY(read_input(im, im->graph->input[i], &list->v[list->n++]));
+        }
+    }
+    if (list->n == 0) {
+        return itc_error(im->ctx, NULL, ITC_UNSUPPORTED, "E0209",
+                         "the model has no input: there is nothing to train on");
+    }
+    return ITC_OK;
+}
+
+/* ---- the batch ---- */
+
+static const char *axis_name(itc_importer *im, const input *in, int i)
+{
+    const char *symbol = in->axis[i].symbol;
+    return symbol[0] != '\0' ? symbol : itc_format(im->ctx, "%s.%d", in->name, i);
+}
+
+/** The rows are the symbolic first axis of `with`; so must every other input's be. */
+static itc_status check_symbolic_batch(itc_importer *im, const input_list *list, const input *with)
+{
+    for (int i = 0; i < list->n; i++) {
+        const input *in = &list->v[i];
+        if (in->rank == 0 || in->axis[0].size >= 0) {
+            return itc_error(im->ctx, NULL, ITC_SHAPE, "E0211",
+                             "input \"%s\" %s, but the first axis of \"%s\" (\"%s\") is the batch: "
+                             "all inputs must have it first",
+                             in->name, in->rank == 0 ? "is a scalar" : "has a fixed first axis",
+                             with->name, axis_name(im, with, 0));
+        }
+        if (strcmp(in->axis[0].symbol, with->axis[0].symbol) != 0) {
+            itc_note(im->ctx, "axes \"%s\" and \"%s\" of the inputs are both taken as the batch",
+                     axis_name(im, with, 0), axis_name(im, in, 0));
+        }
+    }
+    return ITC_OK;
+}
+
+/** Exporters that trace with one size fix it; then the extent that all inputs share is the batch. */
+static itc_status check_fixed_batch(itc_importer *im, const input_list *list)
+{
+    int max_rank = 0;
+    const input *first = &list->v[0];
+    for (int i = 0; i < list->n; i++) {
+        const input *in = &list->v[i];
+        if (in->rank == 0 || in->axis[0].size != first->axis[0].size) {
+            return itc_error(im->ctx, NULL, ITC_SHAPE, "E0211",
+                             "inputs \"%s\" and \"%s\" have no first axis in common that could be "
+                             "the batch",
+                             first->name, in->name);
+        }
+        max_rank = in->rank > max_rank ? in->rank : max_rank;
+    }
+    if (max_rank < 2) {
+        return itc_error(im->ctx, NULL, ITC_SHAPE, "E0211",
+                         "input \"%s\" has one axis of fixed extent %lld: it has no batch axis",
+                         first->name, (long long)first->axis[0].size);
+    }
+    if (first->axis[0].size > 1) {
+        itc_note(im->ctx, "the fixed first extent %lld of the inputs is taken as the batch",
+                 (long long)first->axis[0].size);
+    }
+    return ITC_OK;
+}
+
+static itc_status find_batch(itc_importer *im, const input_list *list)
+{
+    for (int i = 0; i < list->n; i++) {
+        if (list->v[i].rank > 0 && list->v[i].axis[0].size < 0) {
+            return check_symbolic_batch(im, list, &list->v[i]);
+        }
+    }
+    return check_fixed_batch(im, list);
+}
+
+/* ---- symbolic axes other than the batch ---- */
+
+static itc_status fix_axis(itc_importer *im, const input_list *list, const input *in, int i,
+                           bool *used, int64_t *size)
+{
+    const char *name = axis_name(im, in, i);
+    for (int k = 0; k < im->options->n_dims; k++) {
+        if (strcmp(im->options->dims[k].name, name) == 0) {
+            used[k] = true;
+            *size = im->options->dims[k].size;
+            return ITC_OK;
+        }
+    }
+    if (in->axis[i].symbol[0] != '\0' && strcmp(in->axis[i].symbol, list->v[0].axis[0].symbol) == 0) {
+        return itc_error(im->ctx, NULL, ITC_UNSUPPORTED, "E0211",
+                         "axis %d of input \"%s\" is the batch (\"%s\"), which may only be the "
+                         "first axis",
+                         i, in->name, name);
+    }
+    return itc_error(im->ctx, NULL, ITC_SHAPE, "E0210",
+                     "axis %d of input \"%s\" has no extent: give it with --dim %s=N", i, in->name,
+                     name);
+}
+
+static itc_status make_value(itc_importer *im, const input_list *list, const input *in, bool *used)
+{
+    itc_dim dim[ITC_MAX_RANK];
+    dim[0] = (itc_dim){1, true};
+    for (int i = 1; i < in->rank; i++) {
+        dim[i] = (itc_dim){in->axis[i].size, false};
+        if (in->axis[i].size < 0) {
+            ITC_TRY(fix_axis(im, list, in, i, used, &dim[i].size));
+        }
+    }
+    const itc_type type = itc_type_make(in->dtype, in->rank, dim);
+    itc_dim count;
+    if (!itc_type_count(&type, &count)) {
+        return itc_error(im->ctx, NULL, ITC_RANGE, "E0209",
+                         "input \"%s\": its element count overflows", in->name);
+    }
+    if (itc_value_find(im->g, in->name)) {
+        return itc_error(im->ctx, NULL, ITC_PARSE, "E0204", "input \"%s\" is defined twice",
+                         in->name);
+    }
+    (void)itc_value_new(im->g, ITC_VALUE_INPUT, in->name, type);
+    return ITC_OK;
+}
+
+static itc_status check_dims_used(itc_importer *im, const input_list *list, const bool *used)
+{
+    for (int k = 0; k < im->options->n_dims; k++) {
+        const itc_import_dim *d = &im->options->dims[k];
+        if (d->size < 1 || d->size > INT32_MAX) {
+            return itc_error(im->ctx, NULL, ITC_RANGE, "E0210",
+                             "--dim %s=%lld: the extent must be at least 1", d->name,
+                             (long long)d->size);
+        }
+        if (!used[k]) {
+            const bool batch = list->v[0].axis[0].size < 0 &&
+                               strcmp(axis_name(im, &list->v[0], 0), d->name) == 0;
+            return itc_error(im->ctx, NULL, ITC_RANGE, "E0210",
+                             batch ? "--dim %s: that axis is the batch, see --batch"
+                                   : "--dim %s: no input has a symbolic axis of this name",
+                             d->name);
+        }
+    }
+    return ITC_OK;
+}
+
+itc_status itc_onnx_import_inputs(itc_importer *im)
+{
+    input_list list = {0};
+    ITC_TRY(read_inputs(im, &list));
+    ITC_TRY(find_batch(im, &list));
+    bool *used = ITC_NEW_ARRAY(im->ctx, bool, im->options->n_dims);
+    for (int i = 0; i < list.n; i++) {
+        ITC_TRY(make_value(im, &list, &list.v[i], used));
+    }
+    return check_dims_used(im, &list, used);
+}
