@@ -74,7 +74,7 @@ itc_status itc_infer(itc_graph *g, itc_node *n)
         }
     }
     if (!n->op) {
-        return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0105", "operator %s is not supported",
+        return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0201", "operator %s is not supported",
                          n->opaque ? n->opaque : "?");
     }
     return n->op->infer(g, n);

@@ -74,6 +74,9 @@ static itc_status visit(itc_graph *g, itc_node *n)
     for (int i = 0; i < n->n_in; i++) {
         n->in[i] = itc_value_resolve(n->in[i]);
     }
+    if (!n->op) {
+        return itc_infer(g, n); /* says that there is no such operator */
+    }
     bool done = false;
     ITC_TRY(fold(g, n, &done));
     if (done) {
