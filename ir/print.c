@@ -147,21 +147,22 @@ static const itc_attr_spec *spec_of(const itc_op_def *op, const char *name)
 }
 
 /**
- * Whether leaving an attribute out says the same. A default of 0 or "" may also stand for "has no
- * default", where being there makes a difference (axis=0): such a value is printed.
+ * Whether leaving an attribute out says the same. Only of our own attributes: being there or not
+ * makes a difference for some of ONNX's (the default axis of Softmax depends on the opset).
  */
-static bool is_default(const itc_attr_spec *s, const itc_attr *a)
+static bool is_default(const itc_op_def *op, const itc_attr_spec *s, const itc_attr *a)
 {
-    if (!s || s->required || s->kind != a->kind) {
+    const bool ours = s && (s->internal || (op->flags & ITC_OP_INTERNAL) != 0);
+    if (!ours || s->required || s->kind != a->kind) {
         return false;
     }
     switch (a->kind) {
     case ITC_ATTR_INT:
-        return s->i != 0 && a->u.i == s->i;
+        return a->u.i == s->i;
     case ITC_ATTR_FLOAT:
-        return s->f > 0.0 || s->f < 0.0 ? a->u.f == s->f : false;
+        return memcmp(&a->u.f, &s->f, sizeof s->f) == 0;
     case ITC_ATTR_STRING:
-        return s->s && s->s[0] != '\0' && strcmp(a->u.s, s->s) == 0;
+        return strcmp(a->u.s, s->s ? s->s : "") == 0;
     case ITC_ATTR_INTS:
     case ITC_ATTR_FLOATS:
     case ITC_ATTR_TENSOR:
@@ -189,7 +190,7 @@ static void attributes(printer *p, const itc_node *n)
     int printed = 0;
     for (int i = 0; i < n->n_attrs; i++) {
         const itc_attr_spec *s = spec_of(n->op, n->attrs[i].name);
-        if (is_default(s, &n->attrs[i])) {
+        if (is_default(n->op, s, &n->attrs[i])) {
             continue;
         }
         itc_strbuf_add(p->out, printed++ == 0 ? " {" : ", ");
