@@ -41,15 +41,16 @@ const itc_expr *itc_x_load(itc_emit *e, int operand);
 const itc_expr *itc_x_const(itc_emit *e, double v);
 const itc_expr *itc_x_coef(itc_emit *e, itc_coef c);
 
+/** Stores v's exponent: a copy of from's, or with NULL the sum that the plan states. Sums are stored
+ * before the hook is called; a kernel that starts from an exponent (sticky) needs the copy. */
+void itc_emit_exponent(itc_emit *e, const itc_value *v, const itc_value *from);
+
 /* What program.c calls around a hook. */
 itc_emit *itc_emit_new(itc_graph *g);
 /** Records of the hooks that follow go to `list`. */
 void itc_emit_begin(itc_emit *e, const itc_node *n, itc_record_list *list);
 /** Checks the last record; E0402 where an argument is missing or was misnamed. */
 ITC_NODISCARD itc_status itc_emit_end(itc_emit *e);
-/** An EXPONENT record. */
-void itc_emit_exponent(itc_emit *e, const itc_value *v, const itc_value *from);
-
 /** Numpy strides of `t` broadcast to `out`: 0 on the axes that repeat. */
 void itc_broadcast_strides(const itc_type *t, const itc_type *out, itc_dim *stride);
 itc_dim itc_dim_mul(itc_dim a, itc_dim b);

@@ -88,6 +88,15 @@ static const char *shown(itc_ctx *ctx, const char *text)
     return itc_name_comment(ctx, text);
 }
 
+/** Ends a line of columns, the last of which may be empty. */
+static void end_line(itc_strbuf *b)
+{
+    while (b->len > 0 && b->text[b->len - 1] == ' ') {
+        b->text[--b->len] = 0;
+    }
+    itc_strbuf_add(b, "\n");
+}
+
 static void heading(itc_strbuf *b, const char *text)
 {
     itc_strbuf_printf(b, "\n%s\n", text);
@@ -107,7 +116,8 @@ static void write_settings(const itc_graph *g, itc_strbuf *b)
                         : a->kind == ITC_ATTR_INT
                             ? itc_format(g->ctx, "%lld", (long long)a->u.i)
                             : "";
-        itc_strbuf_printf(b, "%-16s %s\n", a->name, shown(g->ctx, v));
+        itc_strbuf_printf(b, "%-16s %s", a->name, shown(g->ctx, v));
+        end_line(b);
     }
 }
 
@@ -128,9 +138,10 @@ static void write_tensors(const itc_model_info *info, itc_strbuf *b)
         const itc_value *v = info->g->values[i];
         if (v->kind == ITC_VALUE_CONST) {
             const char *e = itc_name_exponent(info->g->ctx, &v->exp);
-            itc_strbuf_printf(b, "%-40s %-22s %-8s %s\n", shown(info->g->ctx, v->name),
+            itc_strbuf_printf(b, "%-40s %-22s %-8s %s", shown(info->g->ctx, v->name),
                               itc_type_text(info->g->ctx, &v->type), e[0] ? e : "-",
                               v->reason ? shown(info->g->ctx, v->reason) : "");
+            end_line(b);
         }
     }
 }
@@ -139,8 +150,9 @@ static void write_nodes(const itc_model_info *info, itc_strbuf *b)
 {
     itc_graph *g = info->g;
     heading(b, "Nodes: result, exponent, rounding site");
-    itc_strbuf_add(b, "value = mantissa * 2^e; @k is entry k of the run-time exponents, written by "
-                      "the node\nthat shows it alone (it measures) or as the sum that is shown.\n");
+    itc_strbuf_add(b, "value = mantissa * 2^e; @k is entry k of the run-time exponents: measured "
+                      "by a node that\nrounds, the sum that is shown, or an operand's where "
+                      "mantissas only move.\n");
     for (int s = 0; s < ITC_SECTION_COUNT; s++) {
         itc_strbuf_printf(b, "\n%s\n", itc_section_name((itc_section)s));
         for (int k = 0; k < g->section[s].n; k++) {
@@ -149,9 +161,10 @@ static void write_nodes(const itc_model_info *info, itc_strbuf *b)
             const char *e = v ? itc_name_exponent(g->ctx, &v->exp) : "";
             const char *name = itc_format(g->ctx, "%s (%s)", shown(g->ctx, itc_name_node(n)),
                                           n->op->name);
-            itc_strbuf_printf(b, "  %-44s %-22s %-20s %s\n", name,
+            itc_strbuf_printf(b, "  %-44s %-22s %-20s %s", name,
                               v ? itc_type_text(g->ctx, &v->type) : "", e[0] ? e : "-",
                               itc_name_site(g->ctx, n->site));
+            end_line(b);
         }
     }
 }

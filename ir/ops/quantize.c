@@ -39,6 +39,9 @@ static itc_status requant_plan(itc_plan *p, itc_node *n)
 static itc_status requant_emit(itc_emit *e, const itc_node *n)
 {
     const itc_type *t = &n->out[0]->type;
+    if (itc_int(n, "sticky")) {
+        itc_emit_exponent(e, n->out[0], n->in[0]); /* the one to keep */
+    }
     ITC_TRY(itc_emit_call(e, n, "requant", 1, n->out));
     itc_arg_terms(e, "terms", n->n_in, n->in, itc_attr_find(n, "coef")->u.coefs, t);
     itc_arg_ptr(e, "y", n->out[0]);
