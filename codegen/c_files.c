@@ -106,6 +106,8 @@ static void set_numbers(output *o)
     set_hole(o, "INPUTS_ROOM", number(o, m->input_count > 0 ? m->input_count : 1));
     set_hole(o, "TARGETS", number(o, m->target_count));
     set_hole(o, "TARGETS_ROOM", number(o, m->target_count > 0 ? m->target_count : 1));
+    set_hole(o, "INPUTS_INFO", m->input_count > 0 ? "inputs_info" : "NULL");
+    set_hole(o, "TARGETS_INFO", m->target_count > 0 ? "targets_info" : "NULL");
     set_hole(o, "FLOAT_NOTE", f ? ", and\n * with -DITR_FLOAT32=1 -ffp-contract=off" : "");
     set_hole(o, "FLOAT_CFLAGS", f ? " -DITR_FLOAT32=1 -ffp-contract=off" : "");
     set_hole(o, "FLOAT_DEFINITIONS", f ? " ITR_FLOAT32=1" : "");
