@@ -264,16 +264,33 @@ static const char *settings_json(const itc_graph *g)
     return b.text;
 }
 
-/** Hash of the text before memory planning, so that where a value lies does not enter it. */
+/** Hash of the text before memory planning: where values lie is taken out, and put back. */
 static void hash_plan(itc_graph *g, uint8_t hash[32])
 {
+    typedef struct place {
+        int64_t offset;
+        itc_value *storage;
+    } place;
     const itc_stage stage = g->stage;
+    const int64_t arena = g->arena_bytes;
     const itc_print_options opt = {NULL, false};
+    place *was = ITC_NEW_ARRAY(g->ctx, place, g->n_values + 1);
     itc_strbuf text;
     itc_strbuf_init(&text, g->ctx);
+    for (int i = 0; i < g->n_values; i++) {
+        was[i] = (place){g->values[i]->offset, g->values[i]->storage};
+        g->values[i]->offset = -1;
+        g->values[i]->storage = NULL;
+    }
     g->stage = ITC_STAGE_PLAN;
+    g->arena_bytes = 0;
     itc_print(g, &opt, &text, NULL);
     g->stage = stage;
+    g->arena_bytes = arena;
+    for (int i = 0; i < g->n_values; i++) {
+        g->values[i]->offset = was[i].offset;
+        g->values[i]->storage = was[i].storage;
+    }
     itc_sha256(text.text, text.len, hash);
 }
 
