@@ -156,7 +156,11 @@ static void sum(itc_strbuf *b, const itc_exp *e)
 {
     for (int i = 0; i < e->n_terms; i++) {
         const bool minus = (e->minus >> i & 1) != 0;
-        itc_strbuf_printf(b, "%s@%d", minus ? (i > 0 ? " - " : "-") : i > 0 ? " + " : "", e->term[i]);
+        itc_strbuf_printf(b, "%s@%d",
+                          minus   ? (i > 0 ? " - " : "-")
+                          : i > 0 ? " + "
+                                  : "",
+                          e->term[i]);
     }
     const long long offset = e->offset;
     if (e->n_terms == 0) {

@@ -231,7 +231,9 @@ static void exponents_come_back(void **state)
               "  input %f : i8[N] e=(@0)\n"
               "  input %g : i8[N] e=(@0 + @1 + @2 + @3 + 2147483647)\n"
               "  input %h : i8[N] e=@5 = @0 - 2147483648\n"
-              "  input %i : i8[N] e=@5 = 0\n");
+              "  input %i : i8[N] e=@5 = 0\n"
+              "  input %j : i8[N] e=@5 = -@3 + @4 - @5 - 6\n"
+              "  input %k : i8[N] e=(-@3)\n");
 }
 
 static void numbers_come_back_bit_for_bit(void **state)
