@@ -1,0 +1,633 @@
+/**
+ * Sums of terms, rounded to narrower mantissas with one exponent, and the gradient grid.
+ * NUMERICS.md, "Requantisation" and "Micro-batches", is the specification.
+ */
+#include "../core.h"
+#include "../numeric.h"
+#include "../rng.h"
+
+#include <string.h>
+
+enum { BLOCK = 256, MAX_TERMS = 8, HEADROOM = 62 };
+
+#define EXPONENT_RANGE (1 << 20)
+
+/** A term, its axes merged where they can be; axis 0 is the innermost. */
+typedef struct operand {
+    const itr_term *term;
+    int axes;
+    int64_t size[ITR_MAX_RANK], stride[ITR_MAX_RANK], e_stride[ITR_MAX_RANK];
+    int64_t e_min, e_max; /**< of its exponents, the coefficient's added */
+    int32_t bits;         /**< magnitude bits of c * x */
+    uint32_t draw;        /**< of the rounding when it is aligned */
+    bool set;             /**< some exponent is set */
+    bool whole;           /**< all of them are */
+    bool zero;            /**< every c * x is 0 */
+} operand;
+
+/** What a rounding depends on beside the numbers. */
+typedef struct mode {
+    itr_rng *rng;
+    uint32_t site;
+    bool stochastic, optimizer;
+} mode;
+
+typedef struct sum {
+    mode mode;
+    operand op[MAX_TERMS]; /**< those that are not zero */
+    int terms;
+    int64_t n;        /**< elements of the result */
+    int64_t e;        /**< exponent that the terms are aligned to */
+    bool fits32;      /**< nothing is shifted right and all sums fit 32 bits */
+} sum;
+
+static void fail(itr_rng *rng, itr_status status)
+{
+    if (rng->status == ITR_OK) {
+        rng->status = status;
+    }
+}
+
+static void set_exponent(itr_rng *rng, int32_t *to, int64_t e)
+{
+    if (e > EXPONENT_RANGE || e < -EXPONENT_RANGE) {
+        fail(rng, ITR_DIVERGED);
+        e = e > 0 ? EXPONENT_RANGE : -EXPONENT_RANGE;
+    }
+    *to = (int32_t)e;
+}
+
+/* ---- operands ---- */
+
+static int coefficient_bits(int32_t m)
+{
+    const uint64_t mag = itr_abs64(m);
+    return mag == 1 ? 0 : itr_bitlen64(mag);
+}
+
+/** Least and greatest exponent that the term uses; those that are not set do not count. */
+static void scan_exponents(operand *o)
+{
+    int64_t at[ITR_MAX_RANK] = {0}, offset = 0;
+    o->set = false;
+    o->whole = true;
+    for (int i = 0; i < o->axes;) {
+        const int64_t e = (int64_t)o->term->e[offset] + o->term->c.e;
+        if (o->term->e[offset] != ITR_EXPONENT_UNSET) {
+            o->e_min = o->set && o->e_min < e ? o->e_min : e;
+            o->e_max = o->set && o->e_max > e ? o->e_max : e;
+            o->set = true;
+        } else {
+            o->whole = false;
+        }
+        for (i = 0; i < o->axes; i++) {
+            if (o->e_stride[i] == 0) {
+                continue;
+            }
+            offset += o->e_stride[i];
+            if (++at[i] < o->size[i]) {
+                break;
+            }
+            offset -= o->e_stride[i] * o->size[i];
+            at[i] = 0;
+        }
+    }
+}
+
+static operand operand_of(const itr_term *t, int rank, const int64_t *shape, uint32_t draw)
+{
+    operand o = {.term = t, .draw = draw};
+    for (int i = rank - 1; i >= 0; i--) {
+        const int last = o.axes - 1;
+        if (shape[i] == 1) {
+            continue;
+        }
+        if (last >= 0 && t->stride[i] == o.size[last] * o.stride[last] &&
+            t->e_stride[i] == o.size[last] * o.e_stride[last]) {
+            o.size[last] *= shape[i];
+            continue;
+        }
+        o.size[o.axes] = shape[i];
+        o.stride[o.axes] = t->stride[i];
+        o.e_stride[o.axes++] = t->e_stride[i];
+    }
+    if (o.axes == 0) {
+        o.size[o.axes++] = 1;
+    }
+    scan_exponents(&o);
+    o.zero = t->c.m == 0 || !o.set;
+    o.bits = t->bits + coefficient_bits(t->c.m);
+    return o;
+}
+
+/* ---- loading ---- */
+
+/** v[i] += x[i * stride] * f; the caller proves that it fits. */
+#define DEFINE_ADD(name, acc, type, mul)                                                           \
+    static void name(acc *restrict v, const void *from, int64_t at, int64_t stride, int n, acc f)  \
+    {                                                                                              \
+        const type *x = (const type *)from + at;                                                   \
+        if (stride == 0) {                                                                         \
+            const acc c = mul((acc)x[0], f);                                                       \
+            for (int i = 0; i < n; i++) {                                                          \
+                v[i] += c;                                                                         \
+            }                                                                                      \
+        } else if (stride == 1 && f == 1) {                                                        \
+            for (int i = 0; i < n; i++) {                                                          \
+                v[i] += (acc)x[i];                                                                 \
+            }                                                                                      \
+        } else if (stride == 1) {                                                                  \
+            for (int i = 0; i < n; i++) {                                                          \
+                v[i] += mul((acc)x[i], f);                                                         \
+            }                                                                                      \
+        } else {                                                                                   \
+            for (int i = 0; i < n; i++) {                                                          \
+                v[i] += mul((acc)x[i * stride], f);                                                \
+            }                                                                                      \
+        }                                                                                          \
+    }
+#define MUL32(a, b) ((a) * (b))
+DEFINE_ADD(add32_i8, int32_t, int8_t, MUL32)
+DEFINE_ADD(add32_u8, int32_t, uint8_t, MUL32)
+DEFINE_ADD(add32_i16, int32_t, int16_t, MUL32)
+DEFINE_ADD(add32_i32, int32_t, int32_t, MUL32)
+DEFINE_ADD(add32_i64, int32_t, int64_t, MUL32)
+DEFINE_ADD(add64_i8, int64_t, int8_t, itr_wrap_mul64)
+DEFINE_ADD(add64_u8, int64_t, uint8_t, itr_wrap_mul64)
+DEFINE_ADD(add64_i16, int64_t, int16_t, itr_wrap_mul64)
+DEFINE_ADD(add64_i32, int64_t, int32_t, itr_wrap_mul64)
+DEFINE_ADD(add64_i64, int64_t, int64_t, itr_wrap_mul64)
+
+static void add32(const itr_term *t, int32_t *v, int64_t at, int64_t stride, int n, int32_t f)
+{
+    switch (t->dtype) {
+    case ITR_I8:
+        add32_i8(v, t->x, at, stride, n, f);
+        break;
+    case ITR_U8:
+        add32_u8(v, t->x, at, stride, n, f);
+        break;
+    case ITR_I16:
+        add32_i16(v, t->x, at, stride, n, f);
+        break;
+    case ITR_I32:
+        add32_i32(v, t->x, at, stride, n, f);
+        break;
+    case ITR_I64:
+        add32_i64(v, t->x, at, stride, n, f);
+        break;
+    case ITR_F32: /* not an operand of integer sums */
+        break;
+    }
+}
+
+static void add64(const itr_term *t, int64_t *v, int64_t at, int64_t stride, int n, int64_t f)
+{
+    switch (t->dtype) {
+    case ITR_I8:
+        add64_i8(v, t->x, at, stride, n, f);
+        break;
+    case ITR_U8:
+        add64_u8(v, t->x, at, stride, n, f);
+        break;
+    case ITR_I16:
+        add64_i16(v, t->x, at, stride, n, f);
+        break;
+    case ITR_I32:
+        add64_i32(v, t->x, at, stride, n, f);
+        break;
+    case ITR_I64:
+        add64_i64(v, t->x, at, stride, n, f);
+        break;
+    case ITR_F32:
+        break;
+    }
+}
+
+/** Neighbouring elements of the result whose operand lies on a line and has one exponent. */
+typedef struct run {
+    int64_t at[ITR_MAX_RANK];
+    int64_t offset, e_offset;
+    int n;
+} run;
+
+static run run_at(const operand *o, int64_t i)
+{
+    run r = {.n = 0};
+    for (int k = 0; k < o->axes; k++) {
+        r.at[k] = k + 1 < o->axes ? i % o->size[k] : i;
+        i = k + 1 < o->axes ? i / o->size[k] : 0;
+        r.offset += r.at[k] * o->stride[k];
+        r.e_offset += r.at[k] * o->e_stride[k];
+    }
+    return r;
+}
+
+/** Passes what r covers, then sets how far it goes on, at most `limit` elements. */
+static void next_run(const operand *o, run *r, int limit)
+{
+    r->at[0] += r->n;
+    r->offset += r->n * o->stride[0];
+    r->e_offset += r->n * o->e_stride[0];
+    for (int k = 0; k + 1 < o->axes && r->at[k] == o->size[k]; k++) {
+        r->offset += o->stride[k + 1] - o->size[k] * o->stride[k];
+        r->e_offset += o->e_stride[k + 1] - o->size[k] * o->e_stride[k];
+        r->at[k] = 0;
+        r->at[k + 1]++;
+    }
+    const int64_t left = o->e_stride[0] != 0 ? 1 : o->size[0] - r->at[0];
+    r->n = left < limit ? (int)left : limit;
+}
+
+static void load32(const sum *s, int64_t i0, int n, int32_t *v)
+{
+    for (int i = 0; i < n; i++) {
+        v[i] = 0;
+    }
+    for (int t = 0; t < s->terms; t++) {
+        const operand *o = &s->op[t];
+        run r = run_at(o, i0);
+        for (int i = 0; i < n; i += r.n) {
+            next_run(o, &r, n - i);
+            const int64_t gap = (int64_t)o->term->e[r.e_offset] + o->term->c.e - s->e;
+            const int32_t f = (int32_t)itr_shl64(o->term->c.m, (int)gap);
+            add32(o->term, v + i, r.offset, o->stride[0], r.n, f);
+        }
+    }
+}
+
+static bool overflows(const operand *o, const int64_t *x, int n)
+{
+    uint64_t all = 0;
+    for (int i = 0; i < n; i++) {
+        all |= itr_abs64(x[i]);
+    }
+    return itr_bitlen64(all) + coefficient_bits(o->term->c.m) > HEADROOM;
+}
+
+/**
+ * Adds c * x / 2^shift, rounded, for elements i0 + i of the result. A product may need more than
+ * 62 bits only where the plan knows no bound (the 64-bit gradient sums); then it is a failure.
+ */
+static void add_rounded(const mode *m, const operand *o, const run *r, int64_t i0, int64_t shift,
+                        int64_t *v)
+{
+    int64_t x[BLOCK] = {0};
+    uint64_t random[BLOCK];
+    const int64_t c = o->term->c.m;
+    add64(o->term, x, r->offset, o->stride[0], r->n, 1);
+    if (o->bits > HEADROOM && overflows(o, x, r->n)) {
+        fail(m->rng, ITR_DIVERGED);
+        return;
+    }
+    if (shift > HEADROOM) {
+        return;
+    }
+    const int s = (int)shift;
+    if (!m->stochastic) {
+        for (int i = 0; i < r->n; i++) {
+            v[i] += itr_round_nearest(x[i] * c, s);
+        }
+        return;
+    }
+    const int width = itr_random_width(s, m->optimizer);
+    itr_random_fill(m->rng, m->site, o->draw, i0, r->n, width, random);
+    for (int i = 0; i < r->n; i++) {
+        v[i] += itr_round_stochastic(x[i] * c, s, random[i], width);
+    }
+}
+
+static void load64(const sum *s, int64_t i0, int n, int64_t *v)
+{
+    for (int i = 0; i < n; i++) {
+        v[i] = 0;
+    }
+    for (int t = 0; t < s->terms; t++) {
+        const operand *o = &s->op[t];
+        run r = run_at(o, i0);
+        for (int i = 0; i < n; i += r.n) {
+            next_run(o, &r, n - i);
+            const int64_t gap = (int64_t)o->term->e[r.e_offset] + o->term->c.e - s->e;
+            if (gap >= 0) {
+                add64(o->term, v + i, r.offset, o->stride[0], r.n,
+                      itr_shl64(o->term->c.m, (int)gap));
+            } else {
+                add_rounded(&s->mode, o, &r, i0 + i, -gap, v + i);
+            }
+        }
+    }
+}
+
+/** Looks at each element once: axes that repeat are left out. */
+static bool is_zero(const operand *o)
+{
+    operand distinct = {.term = o->term};
+    int64_t total = 1;
+    for (int k = 0; k < o->axes; k++) {
+        if (o->stride[k] != 0) {
+            distinct.size[distinct.axes] = o->size[k];
+            distinct.stride[distinct.axes++] = o->stride[k];
+            total *= o->size[k];
+        }
+    }
+    if (distinct.axes == 0) {
+        distinct.size[distinct.axes++] = 1;
+    }
+    run r = run_at(&distinct, 0);
+    for (int64_t i = 0; i < total; i += r.n) {
+        int64_t x[BLOCK] = {0};
+        uint64_t all = 0;
+        next_run(&distinct, &r, BLOCK);
+        add64(o->term, x, r.offset, distinct.stride[0], r.n, 1);
+        for (int j = 0; j < r.n; j++) {
+            all |= (uint64_t)x[j];
+        }
+        if (all != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- the sum ---- */
+
+/** Exponent that the terms are aligned to, and whether 32 bits do. */
+static void align(sum *s, int count)
+{
+    const int spare = itr_ceil_log2((uint64_t)count);
+    bool any = false;
+    s->e = 0;
+    for (int t = 0; t < s->terms; t++) {
+        s->e = any && s->e < s->op[t].e_min ? s->e : s->op[t].e_min;
+        any = true;
+    }
+    for (int t = 0; t < s->terms; t++) {
+        const operand *o = &s->op[t];
+        /* e_min - (62 - spare - bits - (e_max - e_min)) */
+        const int64_t least = o->e_max - (HEADROOM - spare - o->bits);
+        s->e = s->e > least ? s->e : least;
+    }
+    s->fits32 = true;
+    for (int t = 0; t < s->terms; t++) {
+        const operand *o = &s->op[t];
+        s->fits32 = s->fits32 && o->whole && o->e_min >= s->e &&
+                    o->e_max - s->e + o->bits + spare <= 30;
+    }
+}
+
+/** Largest magnitude of the sum; 0 without terms. */
+static uint64_t largest(const sum *s)
+{
+    uint64_t max = 0;
+    for (int64_t i = 0; i < s->n && s->terms > 0; i += BLOCK) {
+        const int n = (int)(s->n - i < BLOCK ? s->n - i : BLOCK);
+        if (s->fits32) {
+            int32_t v[BLOCK], low = 0, high = 0;
+            load32(s, i, n, v);
+            for (int j = 0; j < n; j++) {
+                low = v[j] < low ? v[j] : low;
+                high = v[j] > high ? v[j] : high;
+            }
+            const uint64_t m = (uint64_t)(-low > high ? -low : high);
+            max = m > max ? m : max;
+        } else {
+            int64_t v[BLOCK];
+            load64(s, i, n, v);
+            for (int j = 0; j < n; j++) {
+                const uint64_t m = itr_abs64(v[j]);
+                max = m > max ? m : max;
+            }
+        }
+    }
+    return max;
+}
+
+static void round32(const mode *m, int64_t i0, int n, int s, int32_t *v)
+{
+    uint32_t random[BLOCK];
+    if (s == 0) {
+        return;
+    }
+    if (!m->stochastic) {
+        for (int i = 0; i < n; i++) {
+            v[i] = itr_round_nearest32(v[i], s);
+        }
+        return;
+    }
+    const int width = itr_random_width(s, m->optimizer);
+    itr_random_fill32(m->rng, m->site, 0, i0, n, width, random);
+    for (int i = 0; i < n; i++) {
+        v[i] = itr_round_stochastic32(v[i], s, random[i], width);
+    }
+}
+
+static void round64(const mode *m, int64_t i0, int n, int s, int64_t *v)
+{
+    uint64_t random[BLOCK];
+    if (s == 0) {
+        return;
+    }
+    if (!m->stochastic) {
+        for (int i = 0; i < n; i++) {
+            v[i] = itr_round_nearest(v[i], s);
+        }
+        return;
+    }
+    const int width = itr_random_width(s, m->optimizer);
+    itr_random_fill(m->rng, m->site, 0, i0, n, width, random);
+    for (int i = 0; i < n; i++) {
+        v[i] = itr_round_stochastic(v[i], s, random[i], width);
+    }
+}
+
+/** The result's exponent above s->e: by the exact rule, or the one it has where that still fits. */
+static int result_shift(const itr_requant_args *a, const sum *s, uint64_t max)
+{
+    const int fit = itr_fit_shift(max, a->bits);
+    const int64_t kept = (int64_t)*a->e_y - s->e;
+    if (!a->sticky || kept < fit || kept > HEADROOM) {
+        return fit;
+    }
+    /* max < limit/4 * 2^kept: a smaller exponent would use two more bits */
+    const uint64_t limit = (uint64_t)itr_limit(a->bits);
+    const bool small = kept >= 2 ? max >> (kept - 2) < limit : max << (2 - kept) < limit;
+    return small ? fit : (int)kept;
+}
+
+static void store_zero(const itr_requant_args *a, const operand *op, int64_t n, size_t width)
+{
+    bool any = false;
+    int64_t e = 0;
+    for (int t = 0; t < a->terms_count; t++) {
+        if (op[t].set) {
+            e = any && e < op[t].e_min ? e : op[t].e_min;
+            any = true;
+        }
+    }
+    memset(a->y, 0, (size_t)n * width);
+    if (!a->sticky) {
+        set_exponent(a->rng, a->e_y, e);
+    }
+}
+
+static mode mode_of(itr_rng *rng, int32_t site, bool stochastic, bool optimizer)
+{
+    const mode m = {rng, (uint32_t)site, stochastic && !rng->nearest_only, optimizer};
+    return m;
+}
+
+/** First pass. False: the sum is 0 everywhere and has been stored. */
+static bool prepare(const itr_requant_args *a, size_t width, sum *s, int *shift)
+{
+    operand all[MAX_TERMS];
+    s->mode = mode_of(a->rng, a->site, a->stochastic != 0, a->optimizer != 0);
+    s->terms = 0;
+    s->n = 1;
+    for (int i = 0; i < a->rank; i++) {
+        s->n *= a->shape[i];
+    }
+    if (s->n == 0) {
+        return false;
+    }
+    for (int t = 0; t < a->terms_count; t++) {
+        all[t] = operand_of(&a->terms[t], a->rank, a->shape, (uint32_t)t + 1);
+        /* a zero operand's exponent means nothing; alone, it need not be looked for */
+        if (!all[t].zero && (a->terms_count == 1 || !is_zero(&all[t]))) {
+            s->op[s->terms++] = all[t];
+        }
+    }
+    align(s, a->terms_count);
+    const uint64_t max = largest(s);
+    if (max == 0) {
+        store_zero(a, all, s->n, width);
+        return false;
+    }
+    *shift = result_shift(a, s, max);
+    /* the rounding's own addition must fit as well */
+    s->fits32 = s->fits32 && *shift <= 29 && max < (uint64_t)1 << 30;
+    return true;
+}
+
+/**
+ * y = the sum of terms c_i * x_i * 2^e_i, rounded to mantissas of `bits` (8, 16, 32, or fewer) at
+ * one exponent *e_y: two passes, the largest magnitude, then the rounding.
+ *
+ * Shapes   y `shape`, dense; x_i by strides, 0 repeats
+ * Range    |x_i| < 2^bits_i, |c_i| < 2^15; 1 to 8 terms; results within +-(2^(bits-1) - 1)
+ * Aliasing y may be the x of a term with the same type and elements at the same places; *e_y may be
+ *          a term's exponent
+ * Errors   rng->status = ITR_DIVERGED when |*e_y| leaves 2^20, or a 64-bit operand times its
+ *          coefficient leaves 62 bits
+ * Source   NUMERICS.md, "Requantisation"
+ */
+#define DEFINE_REQUANT(name, type)                                                                 \
+    void name(const itr_requant_args *a)                                                           \
+    {                                                                                              \
+        type *y = (type *)a->y;                                                                    \
+        int shift = 0;                                                                             \
+        sum s;                                                                                     \
+        if (!prepare(a, sizeof *y, &s, &shift)) {                                                  \
+            return;                                                                                \
+        }                                                                                          \
+        for (int64_t i = 0; i < s.n; i += BLOCK) {                                                 \
+            const int n = (int)(s.n - i < BLOCK ? s.n - i : BLOCK);                                \
+            if (s.fits32) {                                                                        \
+                int32_t v[BLOCK];                                                                  \
+                load32(&s, i, n, v);                                                               \
+                round32(&s.mode, i, n, shift, v);                                                  \
+                for (int j = 0; j < n; j++) {                                                      \
+                    y[i + j] = (type)v[j];                                                         \
+                }                                                                                  \
+            } else {                                                                               \
+                int64_t v[BLOCK];                                                                  \
+                load64(&s, i, n, v);                                                               \
+                round64(&s.mode, i, n, shift, v);                                                  \
+                for (int j = 0; j < n; j++) {                                                      \
+                    y[i + j] = (type)v[j];                                                         \
+                }                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
+        set_exponent(a->rng, a->e_y, s.e + shift);                                                 \
+    }
+DEFINE_REQUANT(itr_requant_i8_ref, int8_t)
+DEFINE_REQUANT(itr_requant_i16_ref, int16_t)
+DEFINE_REQUANT(itr_requant_i32_ref, int32_t)
+
+/* ---- the gradient grid ---- */
+
+/** Largest magnitude's bit length of an operand's mantissas, without the coefficient. */
+static int operand_bits(const operand *o, int64_t n)
+{
+    uint64_t all = 0;
+    for (int64_t i = 0; i < n; i += BLOCK) {
+        int64_t x[BLOCK] = {0};
+        const int count = (int)(n - i < BLOCK ? n - i : BLOCK);
+        add64(o->term, x, i, 1, count, 1);
+        for (int j = 0; j < count; j++) {
+            all |= itr_abs64(x[j]);
+        }
+    }
+    return itr_bitlen64(all);
+}
+
+/** acc += c * x * 2^gap. False when a sum leaves 62 bits. */
+static bool accumulate(const mode *m, const operand *o, int64_t n, int64_t gap, int64_t *acc)
+{
+    uint64_t all = 0;
+    for (int64_t i = 0; i < n; i += BLOCK) {
+        int64_t v[BLOCK] = {0};
+        const run r = {.offset = i, .n = (int)(n - i < BLOCK ? n - i : BLOCK)};
+        if (gap >= 0) {
+            add64(o->term, v, i, 1, r.n, itr_shl64(o->term->c.m, (int)gap));
+        } else {
+            add_rounded(m, o, &r, i, -gap, v);
+        }
+        for (int j = 0; j < r.n; j++) {
+            acc[i + j] = itr_wrap_add64(acc[i + j], v[j]);
+            all |= itr_abs64(acc[i + j]);
+        }
+    }
+    return itr_bitlen64(all) <= HEADROOM;
+}
+
+/**
+ * acc (i64, exponent *e_grid) += the term's mantissas, aligned to the grid; acc is zeroed before
+ * where `first`. A grid that is not set (INT32_MIN) is set from the term, unless that is zero.
+ *
+ * Shapes   n elements, dense; one term with one exponent
+ * Range    c * x and every sum within 62 bits
+ * Aliasing acc overlaps nothing
+ * Errors   rng->status = ITR_DIVERGED beyond that range; acc is undefined then
+ * Source   NUMERICS.md, "Micro-batches"
+ */
+void itr_grid_add_ref(const itr_grid_add_args *a)
+{
+    int64_t *acc = (int64_t *)a->acc;
+    const mode m = mode_of(a->rng, a->site, true, false);
+    const int64_t shape[1] = {a->n};
+    itr_term term = a->terms[0];
+    for (int i = 0; i < ITR_MAX_RANK; i++) {
+        term.stride[i] = i == 0;
+        term.e_stride[i] = 0;
+    }
+    const operand o = operand_of(&term, 1, shape, 0);
+    for (int64_t i = 0; i < a->n && a->first; i++) {
+        acc[i] = 0;
+    }
+    const int bits = o.zero || a->n == 0 ? 0 : operand_bits(&o, a->n);
+    if (bits == 0) {
+        return;
+    }
+    if (bits + coefficient_bits(term.c.m) > HEADROOM) {
+        fail(a->rng, ITR_DIVERGED);
+        return;
+    }
+    if (*a->e_grid == ITR_EXPONENT_UNSET) {
+        set_exponent(a->rng, a->e_grid, o.e_min + bits - 1 - ITR_GRID_BITS);
+    }
+    const int64_t gap = o.e_min - *a->e_grid;
+    if (gap + bits + coefficient_bits(term.c.m) > HEADROOM ||
+        !accumulate(&m, &o, a->n, gap, acc)) {
+        fail(a->rng, ITR_DIVERGED);
+    }
+}
