@@ -92,6 +92,29 @@ static inline int64_t itr_round_stochastic(int64_t x, int s, uint64_t random, in
     return (x + (int64_t)(random >> (width - s))) >> s;
 }
 
+/** As itr_round_nearest, in 32 bits: 0 <= s <= 30, x + 2^(s-1) fits. */
+static inline int32_t itr_round_nearest32(int32_t x, int s)
+{
+    return s == 0 ? x : (x + (int32_t)((uint32_t)1 << (s - 1))) >> s;
+}
+
+/** As itr_round_stochastic, in 32 bits: 1 <= s <= 30, width 16 or 32, x + 2^s fits. */
+static inline int32_t itr_round_stochastic32(int32_t x, int s, uint32_t random, int width)
+{
+    return (x + (int32_t)(random >> (width - s))) >> s;
+}
+
+/** x + y and x * y modulo 2^64, where the caller tests for overflow itself. */
+static inline int64_t itr_wrap_add64(int64_t x, int64_t y)
+{
+    return (int64_t)((uint64_t)x + (uint64_t)y);
+}
+
+static inline int64_t itr_wrap_mul64(int64_t x, int64_t y)
+{
+    return (int64_t)((uint64_t)x * (uint64_t)y);
+}
+
 /** Random bits used for a shift: 16, 32 or 64; the optimizer always takes at least 32. */
 static inline int itr_random_width(int s, bool optimizer)
 {

@@ -85,8 +85,8 @@ void itr_random_fill32(const itr_rng *rng, uint32_t site, uint32_t draw, int64_t
     }
 }
 
-void itr_random_fill(const itr_rng *rng, uint32_t site, uint32_t draw, int64_t first_element,
-                     int n, int width, uint64_t *out)
+void itr_random_fill(const itr_rng *rng, uint32_t site, uint32_t draw, int64_t first_element, int n,
+                     int width, uint64_t *out)
 {
     uint32_t words[128];
     for (int done = 0; done < n;) {

@@ -69,11 +69,12 @@ static double tap_sum(const itr_conv_args *a, int64_t m, int64_t c, int64_t ky, 
             const int64_t sy = oy * y.step + y.at0 + ky * y.at_step;
             const int64_t sx = x_lo * x.step + x.at0 + kx * x.at_step;
             add_run(part, (const float *)a->a + ((n * a->c + channel) * a->h + sy) * a->w + sx,
-                    (const float *)a->b + ((n * a->m + m) * a->oh + oy) * a->ow + x_lo,
-                    x_hi - x_lo, x.step);
+                    (const float *)a->b + ((n * a->m + m) * a->oh + oy) * a->ow + x_lo, x_hi - x_lo,
+                    x.step);
         }
     }
-    return ((part[0] + part[4]) + (part[1] + part[5])) + ((part[2] + part[6]) + (part[3] + part[7]));
+    return ((part[0] + part[4]) + (part[1] + part[5])) +
+           ((part[2] + part[6]) + (part[3] + part[7]));
 }
 
 void itr_conv_grad_weight_f32_ref(const itr_conv_args *a)

@@ -14,7 +14,7 @@
 
 /** One axis of the taps and positions. */
 typedef struct itr_conv_axis {
-    int64_t taps;          /**< how many */
+    int64_t taps;           /**< how many */
     int64_t tap0, tap_step; /**< indices into the filter's axis */
     int64_t at0, at_step;   /**< source coordinate of tap t at position 0: at0 + t * at_step */
     int64_t step;           /**< source coordinates a position */
@@ -93,18 +93,18 @@ static inline itr_conv_view itr_conv_forward(const itr_conv_args *a)
 static inline itr_conv_view itr_conv_gradient(const itr_conv_args *a, int64_t py, int64_t px)
 {
     const int64_t rows = a->c / a->groups;
-    const itr_conv_view v = {.y = itr_conv_axis_gradient(a->h, a->oh, a->kh, a->stride_h,
-                                                         a->dilation_h, a->pad_top, py),
-                             .x = itr_conv_axis_gradient(a->w, a->ow, a->kw, a->stride_w,
-                                                         a->dilation_w, a->pad_left, px),
-                             .rows = rows,
-                             .channels = a->m / a->groups,
-                             .f_row = a->kh * a->kw,
-                             .f_channel = rows * a->kh * a->kw,
-                             .f_y = a->kw,
-                             .y_width = a->w,
-                             .x_plane = a->oh * a->ow,
-                             .y_plane = a->h * a->w};
+    const itr_conv_view v = {
+        .y = itr_conv_axis_gradient(a->h, a->oh, a->kh, a->stride_h, a->dilation_h, a->pad_top, py),
+        .x =
+            itr_conv_axis_gradient(a->w, a->ow, a->kw, a->stride_w, a->dilation_w, a->pad_left, px),
+        .rows = rows,
+        .channels = a->m / a->groups,
+        .f_row = a->kh * a->kw,
+        .f_channel = rows * a->kh * a->kw,
+        .f_y = a->kw,
+        .y_width = a->w,
+        .x_plane = a->oh * a->ow,
+        .y_plane = a->h * a->w};
     return v;
 }
 

@@ -14,7 +14,7 @@
 
 /** `rows` rows of k elements from x, where neighbours in k are `step` elements apart. */
 #define DEFINE_PACK(name, type)                                                                    \
-    static void name(int16_t (*to)[ITR_DOT_K], const type *x, int rows, int k, int64_t row,        \
+    static void name(int16_t(*to)[ITR_DOT_K], const type *x, int rows, int k, int64_t row,         \
                      int64_t step)                                                                 \
     {                                                                                              \
         if (step == 1) {                                                                           \

@@ -16,7 +16,8 @@ static double run_f32(const float *x, int64_t n)
     for (int64_t i = whole; i < n; i++) {
         part[i - whole] += (double)x[i];
     }
-    return ((part[0] + part[4]) + (part[1] + part[5])) + ((part[2] + part[6]) + (part[3] + part[7]));
+    return ((part[0] + part[4]) + (part[1] + part[5])) +
+           ((part[2] + part[6]) + (part[3] + part[7]));
 }
 
 #define REDUCE_NAME itr_reduce_sum_f32_ref

@@ -36,9 +36,9 @@ typedef struct sum {
     mode mode;
     operand op[MAX_TERMS]; /**< those that are not zero */
     int terms;
-    int64_t n;        /**< elements of the result */
-    int64_t e;        /**< exponent that the terms are aligned to */
-    bool fits32;      /**< nothing is shifted right and all sums fit 32 bits */
+    int64_t n;   /**< elements of the result */
+    int64_t e;   /**< exponent that the terms are aligned to */
+    bool fits32; /**< nothing is shifted right and all sums fit 32 bits */
 } sum;
 
 static void fail(itr_rng *rng, itr_status status)
@@ -370,8 +370,8 @@ static void align(sum *s, int count)
     s->fits32 = true;
     for (int t = 0; t < s->terms; t++) {
         const operand *o = &s->op[t];
-        s->fits32 = s->fits32 && o->whole && o->e_min >= s->e &&
-                    o->e_max - s->e + o->bits + spare <= 30;
+        s->fits32 =
+            s->fits32 && o->whole && o->e_min >= s->e && o->e_max - s->e + o->bits + spare <= 30;
     }
 }
 
@@ -626,8 +626,7 @@ void itr_grid_add_ref(const itr_grid_add_args *a)
         set_exponent(a->rng, a->e_grid, o.e_min + bits - 1 - ITR_GRID_BITS);
     }
     const int64_t gap = o.e_min - *a->e_grid;
-    if (gap + bits + coefficient_bits(term.c.m) > HEADROOM ||
-        !accumulate(&m, &o, a->n, gap, acc)) {
+    if (gap + bits + coefficient_bits(term.c.m) > HEADROOM || !accumulate(&m, &o, a->n, gap, acc)) {
         fail(a->rng, ITR_DIVERGED);
     }
 }
