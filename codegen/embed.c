@@ -55,9 +55,9 @@ static void normalize(char *path)
 
 static bool open_file(const char *path, FILE **f)
 {
-    char full[2 * MAX_PATH];
-    (void)snprintf(full, sizeof full, "%s/%s", root, path);
-    *f = fopen(full, "rb");
+    char full[4 * MAX_PATH];
+    const int n = snprintf(full, sizeof full, "%s/%s", root, path);
+    *f = n > 0 && (size_t)n < sizeof full ? fopen(full, "rb") : NULL;
     return *f != NULL;
 }
 

@@ -264,6 +264,24 @@ static const char *settings_json(const itc_graph *g)
     return b.text;
 }
 
+/** Settings without what a checkpoint brings along or what cannot change a bit. */
+static int planned_settings(const itc_graph *g, itc_attr *kept)
+{
+    static const char *const other[] = {"lr",           "schedule",    "warmup", "seed",
+                                        "memory_limit", "max_threads", "target"};
+    int n = 0;
+    for (int i = 0; i < g->n_settings; i++) {
+        bool keep = true;
+        for (size_t k = 0; k < sizeof other / sizeof other[0]; k++) {
+            keep = keep && strcmp(g->settings[i].name, other[k]) != 0;
+        }
+        if (keep) {
+            kept[n++] = g->settings[i];
+        }
+    }
+    return n;
+}
+
 /** Hash of the text before memory planning: where values lie is taken out, and put back. */
 static void hash_plan(itc_graph *g, uint8_t hash[32])
 {
@@ -273,6 +291,8 @@ static void hash_plan(itc_graph *g, uint8_t hash[32])
     } place;
     const itc_stage stage = g->stage;
     const int64_t arena = g->arena_bytes;
+    itc_attr *settings = g->settings;
+    const int n_settings = g->n_settings;
     const itc_print_options opt = {NULL, false};
     place *was = ITC_NEW_ARRAY(g->ctx, place, g->n_values + 1);
     itc_strbuf text;
@@ -284,9 +304,14 @@ static void hash_plan(itc_graph *g, uint8_t hash[32])
     }
     g->stage = ITC_STAGE_PLAN;
     g->arena_bytes = 0;
+    g->settings = ITC_NEW_ARRAY(g->ctx, itc_attr, n_settings + 1);
+    g->n_settings = planned_settings(&(itc_graph){.settings = settings, .n_settings = n_settings},
+                                     g->settings);
     itc_print(g, &opt, &text, NULL);
     g->stage = stage;
     g->arena_bytes = arena;
+    g->settings = settings;
+    g->n_settings = n_settings;
     for (int i = 0; i < g->n_values; i++) {
         g->values[i]->offset = was[i].offset;
         g->values[i]->storage = was[i].storage;
