@@ -127,7 +127,7 @@ static void row(const itr_cross_entropy_args *a, int64_t at, int64_t target, int
                     best = i; \
                 } \
             } \
-            if (target >= 0 && target < a->axis) { \
+            if (target >= 0 && target < a->axis && target != a->ignore_index) { \
                 row(a, at, target, max, best, distance_##name); \
             } else if (target == a->ignore_index) { \
                 for (int64_t i = 0; a->dx && i < a->axis; i++) { \

@@ -58,7 +58,7 @@ void itr_cross_entropy_f32_ref(const itr_cross_entropy_args *a)
     for (int64_t r = 0; r < a->outer * a->inner; r++) {
         const int64_t at = r / a->inner * a->axis * a->inner + r % a->inner;
         const int64_t target = class_id(a->target, r);
-        if (target >= 0 && target < a->axis) {
+        if (target >= 0 && target < a->axis && target != a->ignore_index) {
             int64_t best = 0;
             loss += row(a, at, target, &best);
             metrics->rows++;
