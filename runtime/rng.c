@@ -27,34 +27,27 @@ void itr_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4
     out[3] = c3;
 }
 
-/** LANES blocks from `block` on, side by side so that a compiler vectorises the rounds. */
-static void blocks(const itr_rng *rng, uint32_t last, uint32_t block, uint32_t *restrict words)
+/** `count` blocks from `block` on. Compilers with good vectors run several of them side by side. */
+static void blocks(const itr_rng *rng, uint32_t last, uint32_t block, uint32_t count,
+                   uint32_t *restrict words)
 {
-    uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES];
-    uint32_t k0 = (uint32_t)rng->seed, k1 = (uint32_t)(rng->seed >> 32);
-    for (uint32_t j = 0; j < LANES; j++) {
-        c0[j] = block + j;
-        c1[j] = rng->micro_batch;
-        c2[j] = rng->step;
-        c3[j] = last;
-    }
-    for (int r = 0; r < ROUNDS; r++) {
-        for (int j = 0; j < LANES; j++) {
-            const uint64_t p0 = (uint64_t)PHILOX_M0 * c0[j];
-            const uint64_t p1 = (uint64_t)PHILOX_M1 * c2[j];
-            c0[j] = (uint32_t)(p1 >> 32) ^ c1[j] ^ k0;
-            c1[j] = (uint32_t)p1;
-            c2[j] = (uint32_t)(p0 >> 32) ^ c3[j] ^ k1;
-            c3[j] = (uint32_t)p0;
+    for (uint32_t j = 0; j < count; j++) {
+        uint32_t c0 = block + j, c1 = rng->micro_batch, c2 = rng->step, c3 = last;
+        uint32_t k0 = (uint32_t)rng->seed, k1 = (uint32_t)(rng->seed >> 32);
+        for (int r = 0; r < ROUNDS; r++) {
+            const uint64_t p0 = (uint64_t)PHILOX_M0 * c0;
+            const uint64_t p1 = (uint64_t)PHILOX_M1 * c2;
+            c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+            c1 = (uint32_t)p1;
+            c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+            c3 = (uint32_t)p0;
+            k0 += PHILOX_W0;
+            k1 += PHILOX_W1;
         }
-        k0 += PHILOX_W0;
-        k1 += PHILOX_W1;
-    }
-    for (int j = 0; j < LANES; j++) {
-        words[4 * j] = c0[j];
-        words[4 * j + 1] = c1[j];
-        words[4 * j + 2] = c2[j];
-        words[4 * j + 3] = c3[j];
+        words[4 * j] = c0;
+        words[4 * j + 1] = c1;
+        words[4 * j + 2] = c2;
+        words[4 * j + 3] = c3;
     }
 }
 
@@ -68,20 +61,22 @@ void itr_random_fill32(const itr_rng *rng, uint32_t site, uint32_t draw, int64_t
     uint32_t words[4 * LANES], halves[8 * LANES];
     for (int done = 0; done < n; block += LANES, skip = 0) {
         const uint32_t *from = words;
-        blocks(rng, last, (uint32_t)block, words);
+        const int want = (n - done + skip + per_block - 1) / per_block;
+        const int count = want < LANES ? want : LANES;
+        blocks(rng, last, (uint32_t)block, (uint32_t)count, words);
         if (width == 16) {
-            for (int j = 0; j < 4 * LANES; j++) {
+            for (int j = 0; j < 4 * count; j++) {
                 halves[2 * j] = words[j] & 0xFFFF;
                 halves[2 * j + 1] = words[j] >> 16;
             }
             from = halves;
         }
-        int count = per_block * LANES - skip;
-        count = count < n - done ? count : n - done;
-        for (int j = 0; j < count; j++) {
+        int use = per_block * count - skip;
+        use = use < n - done ? use : n - done;
+        for (int j = 0; j < use; j++) {
             out[done + j] = from[skip + j];
         }
-        done += count;
+        done += use;
     }
 }
 

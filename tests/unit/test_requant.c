@@ -598,7 +598,7 @@ static void grid_sums_in_any_order(void **state)
             for (int p = 0; p < PARTS; p++) {
                 const itr_rng rng = {.seed = 5, .step = 8, .micro_batch = (uint32_t)p};
                 const int s = -22 - e[p], width = s <= 16 ? 16 : 32;
-                want += s <= 0 ? (i128)x[p][i] << -s
+                want += s <= 0 ? (i128)x[p][i] * ((i128)1 << -s)
                                : floor_div(x[p][i] + (i128)(random_of(&rng, 6, 0, i, width) >>
                                                             (width - s)),
                                            (i128)1 << s);
