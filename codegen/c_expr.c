@@ -244,8 +244,8 @@ static const char *stored_text(itc_ctx *ctx, const itc_loop *l, const char **ope
     itc_strbuf_init(&b, ctx);
     const printer p = {ctx, &b, l, itc_loop_kind_of(l), operand};
     const itc_dtype t = l->out->type.dtype;
-    const bool same = (p.kind == ITC_LOOP_I32 && t == ITC_I32) ||
-                      (p.kind == ITC_LOOP_I64 && t == ITC_I64);
+    const bool same =
+        (p.kind == ITC_LOOP_I32 && t == ITC_I32) || (p.kind == ITC_LOOP_I64 && t == ITC_I64);
     if (l->expr->kind == ITC_X_LOAD && l->in[l->expr->index]->type.dtype == t) {
         itc_strbuf_add(&b, operand[l->expr->index]);
     } else if (same) {

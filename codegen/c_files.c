@@ -63,7 +63,8 @@ static itc_status fill(output *o, const char *name, itc_strbuf *b)
         }
         const char *text = NULL;
         for (int i = 0; i < o->n_holes && !text; i++) {
-            const bool same = strlen(o->hole[i].name) == n && memcmp(o->hole[i].name, at + 1, n) == 0;
+            const bool same =
+                strlen(o->hole[i].name) == n && memcmp(o->hole[i].name, at + 1, n) == 0;
             text = same ? o->hole[i].text : NULL;
         }
         if (!text) {
@@ -115,9 +116,10 @@ static void set_numbers(output *o)
     set_hole(o, "FLOAT_LIBS", f ? " -lm" : "");
     set_hole(o, "FLOAT_LINK", f ? " m" : "");
     set_hole(o, "MATH", f ? "\n#include <math.h>" : "");
-    set_hole(o, "RATES", f ? "    c.lr = itr_scalar_real(lr);\n    c.inv_n = 1.0 / n;\n"
-                           : "    c.lr = itr_scalar_narrow(lr, 15);\n"
-                             "    c.inv_n = itr_scalar_narrow(itr_reciprocal(n), 15);\n");
+    set_hole(o, "RATES",
+             f ? "    c.lr = itr_scalar_real(lr);\n    c.inv_n = 1.0 / n;\n"
+               : "    c.lr = itr_scalar_narrow(lr, 15);\n"
+                 "    c.inv_n = itr_scalar_narrow(itr_reciprocal(n), 15);\n");
 }
 
 static void set_texts(output *o)
@@ -139,10 +141,11 @@ static void set_texts(output *o)
     set_hole(o, "COPY_OUTPUTS", collect(o, itc_c_copy_outputs));
     set_hole(o, "EXPONENTS_FIELD", o->info->is_float ? "" : "    .exponents = any_exponents,\n");
     set_hole(o, "EXPONENTS_FUNCTION",
-             o->info->is_float
-                 ? ""
-                 : itc_format(o->ctx, "\nstatic int32_t *any_exponents(void *s)\n{\n"
-                                      "    return ((%s_state *)s)->e;\n}\n", names->model));
+             o->info->is_float ? ""
+                               : itc_format(o->ctx,
+                                            "\nstatic int32_t *any_exponents(void *s)\n{\n"
+                                            "    return ((%s_state *)s)->e;\n}\n",
+                                            names->model));
 }
 
 static void set_main(output *o)
@@ -150,17 +153,22 @@ static void set_main(output *o)
     const char *m = o->info->model.name;
     if (o->opt.embed) {
         set_hole(o, "DATA_DECLARATION",
-                 itc_format(o->ctx, "\nextern const unsigned char %s_data[];\n"
-                                    "extern const size_t %s_data_size;\n", m, m));
+                 itc_format(o->ctx,
+                            "\nextern const unsigned char %s_data[];\n"
+                            "extern const size_t %s_data_size;\n",
+                            m, m));
         set_hole(o, "TRAINER_CALL",
-                 itc_format(o->ctx, "itr_trainer_main_embedded(&%s_model, &state, argc, argv, "
-                                    "%s_data,\n                                     %s_data_size)",
+                 itc_format(o->ctx,
+                            "itr_trainer_main_embedded(&%s_model, &state, argc, argv, "
+                            "%s_data,\n                                     %s_data_size)",
                             m, m, m));
     } else {
         set_hole(o, "DATA_DECLARATION", "");
         set_hole(o, "TRAINER_CALL",
-                 itc_format(o->ctx, "itr_trainer_main(&%s_model, &state, argc, argv, "
-                                    "\"%s_data.bin\")", m, m));
+                 itc_format(o->ctx,
+                            "itr_trainer_main(&%s_model, &state, argc, argv, "
+                            "\"%s_data.bin\")",
+                            m, m));
     }
 }
 
@@ -205,8 +213,8 @@ static void find_needed(output *o)
     o->needed = ITC_NEW_ARRAY(o->ctx, bool, itc_embedded_count + 1);
     for (int i = 0; i < itc_embedded_count; i++) {
         const char *path = itc_embedded_files[i].path;
-        const bool wanted = has_prefix(path, "runtime/ref/") ? family_used(o, path)
-                                                             : is_source(path);
+        const bool wanted =
+            has_prefix(path, "runtime/ref/") ? family_used(o, path) : is_source(path);
         if (wanted || strcmp(path, "runtime/program.h") == 0) {
             need(o, i);
         }
@@ -241,7 +249,8 @@ static void set_sources(output *o)
 static itc_status make_directory(itc_ctx *ctx, const char *path)
 {
     struct stat st;
-    if (mkdir(path, 0777) == 0 || (errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode))) {
+    if (mkdir(path, 0777) == 0 ||
+        (errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode))) {
         return ITC_OK;
     }
     return itc_error(ctx, NULL, ITC_WRITE, "E0411", "directory \"%s\" cannot be made: %s", path,
@@ -256,11 +265,11 @@ static itc_status write_runtime(output *o, const char *dir)
             continue;
         }
         for (const char *p = strchr(f->path, '/'); p; p = strchr(p + 1, '/')) {
-            ITC_TRY(make_directory(o->ctx, itc_format(o->ctx, "%s/%.*s", dir, (int)(p - f->path),
-                                                      f->path)));
+            ITC_TRY(make_directory(
+                o->ctx, itc_format(o->ctx, "%s/%.*s", dir, (int)(p - f->path), f->path)));
         }
-        ITC_TRY(itc_write_file(o->ctx, itc_format(o->ctx, "%s/%s", dir, f->path), f->bytes,
-                               f->size));
+        ITC_TRY(
+            itc_write_file(o->ctx, itc_format(o->ctx, "%s/%s", dir, f->path), f->bytes, f->size));
     }
     return ITC_OK;
 }

@@ -81,8 +81,8 @@ void itc_c_constants(itc_c_writer *w, itc_strbuf *b)
             return;
         }
         const char *e = itc_name_exponent(w->ctx, &v->exp);
-        const char *what = itc_format(w->ctx, "%s %s%s%s", v->name,
-                                      itc_type_text(w->ctx, &v->type), e[0] ? " e=" : "", e);
+        const char *what = itc_format(w->ctx, "%s %s%s%s", v->name, itc_type_text(w->ctx, &v->type),
+                                      e[0] ? " e=" : "", e);
         itc_strbuf_printf(b, "\n/* %s */\n", itc_name_comment(w->ctx, what));
         write_array(w, b, w->names->ident[i], v->data);
     }
@@ -94,9 +94,8 @@ void itc_c_state_fields(itc_c_writer *w, itc_strbuf *b)
         const itc_value *v = w->info->state[i];
         const int64_t n = itc_type_elements(&v->type, 1);
         const char *e = itc_name_exponent(w->ctx, &v->exp);
-        const char *what =
-            itc_format(w->ctx, "%s %s%s%s", w->info->tensors[i].name,
-                       itc_type_text(w->ctx, &v->type), e[0] ? " e=" : "", e);
+        const char *what = itc_format(w->ctx, "%s %s%s%s", w->info->tensors[i].name,
+                                      itc_type_text(w->ctx, &v->type), e[0] ? " e=" : "", e);
         itc_strbuf_printf(b, "    %s %s[%lld]; /**< %s */\n", itc_c_type(v->type.dtype),
                           w->names->ident[v->id], (long long)(n > 0 ? n : 1),
                           itc_name_comment(w->ctx, what));
@@ -135,16 +134,18 @@ static void write_ports(itc_c_writer *w, itc_strbuf *b, const char *name, const 
 
 static const char *dtype_text(itr_dtype t)
 {
-    static const char *const name[] = {[ITR_I8] = "ITR_I8",   [ITR_I16] = "ITR_I16",
-                                       [ITR_I32] = "ITR_I32", [ITR_I64] = "ITR_I64",
-                                       [ITR_F32] = "ITR_F32", [ITR_U8] = "ITR_U8"};
+    static const char *const name[] = {
+        [ITR_I8] = "ITR_I8",   [ITR_I16] = "ITR_I16", [ITR_I32] = "ITR_I32",
+        [ITR_I64] = "ITR_I64", [ITR_F32] = "ITR_F32", [ITR_U8] = "ITR_U8"};
     return name[t];
 }
 
 static void write_tensors(itc_c_writer *w, itc_strbuf *b)
 {
-    static const char *const kind[] = {[ITR_PARAM] = "ITR_PARAM", [ITR_SLOT] = "ITR_SLOT",
-                                       [ITR_STAT] = "ITR_STAT", [ITR_CONST] = "ITR_CONST"};
+    static const char *const kind[] = {[ITR_PARAM] = "ITR_PARAM",
+                                       [ITR_SLOT] = "ITR_SLOT",
+                                       [ITR_STAT] = "ITR_STAT",
+                                       [ITR_CONST] = "ITR_CONST"};
     const int count = w->info->model.tensor_count;
     if (count == 0) {
         return;
@@ -180,7 +181,10 @@ static const char *bytes_text(itc_ctx *ctx, const uint8_t *bytes, int n)
     itc_strbuf_init(&b, ctx);
     for (int i = 0; i < n; i++) {
         itc_strbuf_printf(&b, "%s%s0x%02x", i > 0 ? "," : "{",
-                          i == 0 ? "" : i % 12 == 0 ? "\n                  " : " ", bytes[i]);
+                          i == 0        ? ""
+                          : i % 12 == 0 ? "\n                  "
+                                        : " ",
+                          bytes[i]);
     }
     itc_strbuf_add(&b, "}");
     return b.text;
@@ -203,9 +207,10 @@ static const char *long_literal(itc_ctx *ctx, const char *text)
 
 void itc_c_model_fields(itc_c_writer *w, itc_strbuf *b)
 {
-    static const char *const kind[] = {
-        [ITR_SCHEDULE_CONSTANT] = "ITR_SCHEDULE_CONSTANT", [ITR_SCHEDULE_STEP] = "ITR_SCHEDULE_STEP",
-        [ITR_SCHEDULE_COSINE] = "ITR_SCHEDULE_COSINE", [ITR_SCHEDULE_LINEAR] = "ITR_SCHEDULE_LINEAR"};
+    static const char *const kind[] = {[ITR_SCHEDULE_CONSTANT] = "ITR_SCHEDULE_CONSTANT",
+                                       [ITR_SCHEDULE_STEP] = "ITR_SCHEDULE_STEP",
+                                       [ITR_SCHEDULE_COSINE] = "ITR_SCHEDULE_COSINE",
+                                       [ITR_SCHEDULE_LINEAR] = "ITR_SCHEDULE_LINEAR"};
     const itr_model *m = &w->info->model;
     const itr_schedule *s = &m->schedule;
     itc_strbuf_printf(b, "    .name = %s,\n    .arith = %s,\n    .compiler = %s,\n",
@@ -220,7 +225,8 @@ void itc_c_model_fields(itc_c_writer *w, itc_strbuf *b)
     const struct {
         const char *field;
         int count;
-    } table[] = {{"input", m->input_count}, {"target", m->target_count}, {"output", m->output_count}};
+    } table[] = {
+        {"input", m->input_count}, {"target", m->target_count}, {"output", m->output_count}};
     for (int i = 0; i < 3; i++) {
         if (table[i].count > 0) {
             itc_strbuf_printf(b, "    .%ss = %ss_info,\n    .%s_count = %d,\n", table[i].field,
@@ -251,24 +257,25 @@ void itc_c_copy_outputs(itc_c_writer *w, itc_strbuf *b)
         const char *from = itc_c_pointer(w, v);
         const char *n = itc_c_int(w->ctx, m->outputs[i].elements);
         const itr_dtype t = itc_runtime_dtype(v->type.dtype);
-        const char *bytes = itc_c_int(w->ctx, m->outputs[i].elements *
-                                                  (int64_t)itr_dtype_size(m->output_dtype));
+        const char *bytes =
+            itc_c_int(w->ctx, m->outputs[i].elements * (int64_t)itr_dtype_size(m->output_dtype));
         if (root->kind == ITC_VALUE_NODE) {
             from = itc_format(w->ctx, "s->arena + %lld", (long long)root->offset);
         } else if (root->kind == ITC_VALUE_CONST) {
             w->const_used[root->id] = true;
         }
-        itc_strbuf_printf(&text, "    /* %s */\n",
-                          itc_name_comment(w->ctx, m->outputs[i].name));
+        itc_strbuf_printf(&text, "    /* %s */\n", itc_name_comment(w->ctx, m->outputs[i].name));
         if (t == m->output_dtype) {
             itc_strbuf_printf(&text,
                               "    memcpy((unsigned char *)outputs[%d].data + (size_t)row * %s, %s,"
-                              " %s);\n", i, bytes, from, bytes);
+                              " %s);\n",
+                              i, bytes, from, bytes);
         } else {
-            itc_strbuf_printf(&text,
-                              "    itr_widen((unsigned char *)outputs[%d].data + (size_t)row * %s,\n"
-                              "              %s, %s, %s, %s);\n", i, bytes,
-                              dtype_text(m->output_dtype), from, dtype_text(t), n);
+            itc_strbuf_printf(
+                &text,
+                "    itr_widen((unsigned char *)outputs[%d].data + (size_t)row * %s,\n"
+                "              %s, %s, %s, %s);\n",
+                i, bytes, dtype_text(m->output_dtype), from, dtype_text(t), n);
         }
         if (itc_value_exponents(v) > 0) {
             itc_strbuf_printf(&text, "    if (outputs[%d].exponents) {\n", i);

@@ -237,11 +237,10 @@ static void write_term(itc_c_writer *w, itc_strbuf *b, const itc_term *t)
         add_item(&f, itc_format(w->ctx, ".dtype = %s.dtype", p));
         add_item(&f, itc_format(w->ctx, ".bits = itr_dtype_bits(%s.dtype)", p));
     } else {
-        static const char *const name[] = {[ITR_I8] = "ITR_I8",   [ITR_I16] = "ITR_I16",
-                                           [ITR_I32] = "ITR_I32", [ITR_I64] = "ITR_I64",
-                                           [ITR_F32] = "ITR_F32", [ITR_U8] = "ITR_U8"};
-        add_item(&f, itc_format(w->ctx, ".dtype = %s",
-                                name[itc_runtime_dtype(t->x->type.dtype)]));
+        static const char *const name[] = {
+            [ITR_I8] = "ITR_I8",   [ITR_I16] = "ITR_I16", [ITR_I32] = "ITR_I32",
+            [ITR_I64] = "ITR_I64", [ITR_F32] = "ITR_F32", [ITR_U8] = "ITR_U8"};
+        add_item(&f, itc_format(w->ctx, ".dtype = %s", name[itc_runtime_dtype(t->x->type.dtype)]));
         add_item(&f, itc_format(w->ctx, ".bits = %d", itc_term_bits(&t->x->type)));
     }
     add_item(&f, itc_format(w->ctx, ".c = %s", coef_text(w, t->c)));
@@ -281,9 +280,8 @@ static const char *field_text(itc_c_writer *w, const itc_field *d, const itc_arg
                                         : NULL;
         break;
     case ITC_FIELD_REAL:
-        v = w->info->is_float
-                ? itc_c_number(ctx, ITC_LOOP_REAL, (itc_coef){a->real, ITC_SYM_NONE})
-                : NULL;
+        v = w->info->is_float ? itc_c_number(ctx, ITC_LOOP_REAL, (itc_coef){a->real, ITC_SYM_NONE})
+                              : NULL;
         break;
     case ITC_FIELD_SHAPE:
         v = dims_text(w, a->rank, a->shape);
@@ -371,8 +369,10 @@ static const char *exponent_text(itc_c_writer *w, const itc_record *r, bool slic
         const bool many = slices && w->info->slot_count[v->exp.term[i]] > 1;
         const bool minus = (v->exp.minus >> i & 1) != 0;
         itc_strbuf_printf(&b, "%ss->e[%d%s]",
-                          minus ? (i > 0 ? " - " : "-") : i > 0 ? " + " : "", v->exp.term[i],
-                          many ? " + i" : "");
+                          minus   ? (i > 0 ? " - " : "-")
+                          : i > 0 ? " + "
+                                  : "",
+                          v->exp.term[i], many ? " + i" : "");
     }
     if (v->exp.n_terms == 0) {
         itc_strbuf_printf(&b, "%d", v->exp.offset);
@@ -454,7 +454,8 @@ void itc_c_mention(itc_strbuf *b, const char *text, const char *parameter)
     const size_t n = strlen(parameter);
     for (const char *p = strstr(text, parameter); p; p = strstr(p + 1, parameter)) {
         const bool starts = p == text || !strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVW"
-                                                "XYZ0123456789_.>", p[-1]);
+                                                 "XYZ0123456789_.>",
+                                                 p[-1]);
         if (starts && (p[n] == '-' || p[n] == '[' || p[n] == ' ')) {
             return;
         }

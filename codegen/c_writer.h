@@ -18,13 +18,13 @@ bool itc_c_uses_kernel(const itc_c_writer *w, const itc_kernel *k);
 /** prepare, forward_backward, update, infer_one, score_one: what goldens look at. */
 ITC_NODISCARD itc_status itc_c_body(itc_c_writer *w, itc_strbuf *b);
 /* What fills the holes of templates/model.h.in and model.c.in, see c_tables.c. */
-void itc_c_kernel_fields(itc_c_writer *w, itc_strbuf *b);  /**< members of MODEL_kernels */
-void itc_c_kernel_fill(itc_c_writer *w, itc_strbuf *b);    /**< assignments of the ref kernels */
-void itc_c_state_fields(itc_c_writer *w, itc_strbuf *b);   /**< members of MODEL_state */
-void itc_c_constants(itc_c_writer *w, itc_strbuf *b);      /**< static const arrays */
-void itc_c_model_tables(itc_c_writer *w, itc_strbuf *b);   /**< ports, tensors */
-void itc_c_model_fields(itc_c_writer *w, itc_strbuf *b);   /**< initialiser of MODEL_model */
-void itc_c_copy_outputs(itc_c_writer *w, itc_strbuf *b);   /**< body of copy_outputs */
+void itc_c_kernel_fields(itc_c_writer *w, itc_strbuf *b); /**< members of MODEL_kernels */
+void itc_c_kernel_fill(itc_c_writer *w, itc_strbuf *b);   /**< assignments of the ref kernels */
+void itc_c_state_fields(itc_c_writer *w, itc_strbuf *b);  /**< members of MODEL_state */
+void itc_c_constants(itc_c_writer *w, itc_strbuf *b);     /**< static const arrays */
+void itc_c_model_tables(itc_c_writer *w, itc_strbuf *b);  /**< ports, tensors */
+void itc_c_model_fields(itc_c_writer *w, itc_strbuf *b);  /**< initialiser of MODEL_model */
+void itc_c_copy_outputs(itc_c_writer *w, itc_strbuf *b);  /**< body of copy_outputs */
 
 /** `(void)parameter;` unless the text of a function uses the parameter. */
 void itc_c_mention(itc_strbuf *b, const char *text, const char *parameter);

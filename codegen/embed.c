@@ -1,7 +1,7 @@
 /*
  * Built and run at build time: turns files into a C source (itc_embedded_files), together with
- * what each includes by #include "…", found by reading them, so that a new header or .inc needs no
- * list anywhere.
+ * what each includes by #include "…", found by reading them, so that a new header or .inc needs
+ * no list anywhere.
  *
  *   embed ROOT OUTPUT DEPFILE FILE…      files are relative to ROOT
  */

@@ -48,9 +48,9 @@ static itc_record *append(itc_emit *e, itc_record_kind kind)
 static void fail(itc_emit *e, const char *what, const char *field)
 {
     if (e->status == ITC_OK) {
-        e->status = itc_error(e->g->ctx, e->node, ITC_INTERNAL, "E0402",
-                              "%s: argument \"%s\" of kernel %s", what, field,
-                              e->open ? e->open->kernel->name : "(none)");
+        e->status =
+            itc_error(e->g->ctx, e->node, ITC_INTERNAL, "E0402", "%s: argument \"%s\" of kernel %s",
+                      what, field, e->open ? e->open->kernel->name : "(none)");
     }
 }
 
@@ -237,44 +237,36 @@ static bool joins(const itc_dim *stride, const itc_dim *shape, int i)
     return itc_dim_equal(stride[i], itc_dim_mul(stride[i + 1], shape[i + 1]));
 }
 
-static void remove_axis(itc_loop *l, int at, int keep_stride_of)
+static void drop_axis(itc_loop *l, int at)
 {
-    for (int k = 0; k < l->n_in; k++) {
-        l->stride[k][at] = l->stride[k][keep_stride_of];
-    }
-    for (int i = at + 1; i < l->rank - 1; i++) {
+    l->rank--;
+    for (int i = at; i < l->rank; i++) {
         l->shape[i] = l->shape[i + 1];
         for (int k = 0; k < l->n_in; k++) {
             l->stride[k][i] = l->stride[k][i + 1];
         }
     }
-    l->rank--;
 }
 
 /** Drops axes of one element and joins neighbours, so that the usual loop is flat. */
 static void collapse(itc_loop *l)
 {
     for (int i = l->rank - 1; i >= 0; i--) {
-        if (!is_one(l->shape[i])) {
-            continue;
+        if (is_one(l->shape[i])) {
+            drop_axis(l, i);
         }
-        for (int j = i; j < l->rank - 1; j++) {
-            l->shape[j] = l->shape[j + 1];
-            for (int k = 0; k < l->n_in; k++) {
-                l->stride[k][j] = l->stride[k][j + 1];
-            }
-        }
-        l->rank--;
     }
     for (int i = l->rank - 2; i >= 0; i--) {
         bool all = !(l->shape[i].batch && l->shape[i + 1].batch);
         for (int k = 0; k < l->n_in; k++) {
             all = all && joins(l->stride[k], l->shape, i);
         }
-        if (all) {
-            l->shape[i] = itc_dim_mul(l->shape[i], l->shape[i + 1]);
-            remove_axis(l, i, i + 1);
+        if (!all) {
+            continue;
         }
+        /* the joined axis walks as the inner one does */
+        l->shape[i + 1] = itc_dim_mul(l->shape[i], l->shape[i + 1]);
+        drop_axis(l, i);
     }
 }
 

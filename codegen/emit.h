@@ -26,7 +26,8 @@ void itc_arg_dim(itc_emit *e, const char *field, itc_dim d);
 void itc_arg_int(itc_emit *e, const char *field, int64_t v);
 void itc_arg_real(itc_emit *e, const char *field, double v);
 void itc_arg_shape(itc_emit *e, const char *field, int rank, const itc_dim *d);
-void itc_arg_ints(itc_emit *e, const char *field, int n, const int64_t *v); /**< a SHAPE of numbers */
+void itc_arg_ints(itc_emit *e, const char *field, int n,
+                  const int64_t *v); /**< a SHAPE of numbers */
 /** A TERMS field; strides follow from broadcasting each x to `out`'s shape. */
 void itc_arg_terms(itc_emit *e, const char *field, int n, itc_value *const *x, const itc_coef *c,
                    const itc_type *out);
@@ -41,8 +42,9 @@ const itc_expr *itc_x_load(itc_emit *e, int operand);
 const itc_expr *itc_x_const(itc_emit *e, double v);
 const itc_expr *itc_x_coef(itc_emit *e, itc_coef c);
 
-/** Stores v's exponent: a copy of from's, or with NULL the sum that the plan states. Sums are stored
- * before the hook is called; a kernel that starts from an exponent (sticky) needs the copy. */
+/** Stores v's exponent: a copy of from's, or with NULL the sum that the plan states. Sums are
+ * stored before the hook is called; a kernel that starts from an exponent (sticky) needs the copy.
+ */
 void itc_emit_exponent(itc_emit *e, const itc_value *v, const itc_value *from);
 
 /* What program.c calls around a hook. */

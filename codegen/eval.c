@@ -1,9 +1,8 @@
 #include "codegen/eval.h"
 
-#include <math.h>
 #include <string.h>
 
-#include "codegen/c_expr.h"
+#include "codegen/eval_loop.h"
 #include "runtime/kernel.h"
 #include "runtime/numeric.h"
 #include "runtime/program.h"
@@ -14,8 +13,8 @@ typedef struct evaluator {
     itr_model model;
     size_t *state_offset; /* by value id */
     size_t e_offset, arena_offset;
-    void *args;       /* room for any kernel's arguments */
-    itr_term *terms;  /* and for their TERMS, one field after the other */
+    void *args;      /* room for any kernel's arguments */
+    itr_term *terms; /* and for their TERMS, one field after the other */
     itr_array *in, *target;
 } evaluator;
 
@@ -184,190 +183,14 @@ static void run_call(frame *f, const itc_record *r)
     r->kernel->ref(f->ev->args);
 }
 
-/* ---- loops ---- */
-
-typedef struct element {
-    const frame *f;
-    const itc_loop *loop;
-    const void *in[8];
-    int64_t at[8];
-} element;
-
-static int64_t load_int(const element *x, int k)
+static void run_loop(const frame *f, const itc_loop *l)
 {
-    const void *p = x->in[k];
-    const int64_t i = x->at[k];
-    switch (x->loop->in[k]->type.dtype) {
-    case ITC_I8:
-        return ((const int8_t *)p)[i];
-    case ITC_I16:
-        return ((const int16_t *)p)[i];
-    case ITC_I32:
-        return ((const int32_t *)p)[i];
-    case ITC_I64:
-        return ((const int64_t *)p)[i];
-    case ITC_U8:
-    case ITC_BOOL:
-        return ((const uint8_t *)p)[i];
-    case ITC_F32:
-    case ITC_DTYPE_COUNT:
-        break;
-    }
-    return 0;
-}
-
-static int64_t eval_int(const element *x, const itc_expr *e)
-{
-    if (e->kind == ITC_X_LOAD) {
-        return load_int(x, e->index);
-    }
-    if (e->kind == ITC_X_CONST) {
-        return (int64_t)e->c.value;
-    }
-    const int64_t a = eval_int(x, e->arg[0]);
-    if (e->kind == ITC_X_NEG) {
-        return -a;
-    }
-    if (e->kind == ITC_X_SELECT) {
-        return eval_int(x, e->arg[a != 0 ? 1 : 2]);
-    }
-    const int64_t b = eval_int(x, e->arg[1]);
-    switch (e->kind) {
-    case ITC_X_ADD:
-        return a + b;
-    case ITC_X_SUB:
-        return a - b;
-    case ITC_X_MUL:
-        return a * b;
-    case ITC_X_DIV:
-        return a / b;
-    case ITC_X_MAX:
-        return a > b ? a : b;
-    case ITC_X_MIN:
-        return a < b ? a : b;
-    case ITC_X_GT:
-        return a > b;
-    case ITC_X_LT:
-        return a < b;
-    case ITC_X_AND:
-        return a != 0 && b != 0;
-    default:
-        return 0; /* itc_emit_loop admits no real function here */
-    }
-}
-
-static double eval_real(const element *x, const itc_expr *e)
-{
-    if (e->kind == ITC_X_LOAD) {
-        return x->loop->in[e->index]->type.dtype == ITC_F32
-                   ? (double)((const float *)x->in[e->index])[x->at[e->index]]
-                   : (double)load_int(x, e->index);
-    }
-    if (e->kind == ITC_X_CONST) {
-        const double s = e->c.symbol == ITC_SYM_LR      ? x->f->lr_real
-                         : e->c.symbol == ITC_SYM_INV_N ? x->f->inv_n_real
-                                                        : 1.0;
-        return e->c.value * s;
-    }
-    const double a = eval_real(x, e->arg[0]);
-    const bool a_true = a < 0 || a > 0 || isnan(a);
-    switch (e->kind) {
-    case ITC_X_NEG:
-        return -a;
-    case ITC_X_EXP:
-        return exp(a);
-    case ITC_X_TANH:
-        return tanh(a);
-    case ITC_X_SELECT:
-        return eval_real(x, e->arg[a_true ? 1 : 2]);
-    default:
-        break;
-    }
-    const double b = eval_real(x, e->arg[1]);
-    switch (e->kind) {
-    case ITC_X_ADD:
-        return a + b;
-    case ITC_X_SUB:
-        return a - b;
-    case ITC_X_MUL:
-        return a * b;
-    case ITC_X_DIV:
-        return a / b;
-    case ITC_X_MAX:
-        return itr_max_f64(a, b);
-    case ITC_X_MIN:
-        return itr_min_f64(a, b);
-    case ITC_X_GT:
-        return a > b ? 1 : 0;
-    case ITC_X_LT:
-        return a < b ? 1 : 0;
-    case ITC_X_AND:
-        return a_true && (b < 0 || b > 0 || isnan(b)) ? 1 : 0;
-    default:
-        return 0;
-    }
-}
-
-static void store_int(void *p, itc_dtype t, int64_t i, int64_t v)
-{
-    switch (t) {
-    case ITC_I8:
-        ((int8_t *)p)[i] = (int8_t)v;
-        break;
-    case ITC_I16:
-        ((int16_t *)p)[i] = (int16_t)v;
-        break;
-    case ITC_I32:
-        ((int32_t *)p)[i] = (int32_t)v;
-        break;
-    case ITC_I64:
-        ((int64_t *)p)[i] = v;
-        break;
-    case ITC_U8:
-    case ITC_BOOL:
-        ((uint8_t *)p)[i] = (uint8_t)v;
-        break;
-    case ITC_F32:
-        ((float *)p)[i] = (float)v;
-        break;
-    case ITC_DTYPE_COUNT:
-        break;
-    }
-}
-
-static void run_loop(frame *f, const itc_loop *l)
-{
-    element x = {.f = f, .loop = l};
-    int64_t shape[ITC_MAX_RANK], index[ITC_MAX_RANK] = {0}, total = 1;
-    for (int i = 0; i < l->rank; i++) {
-        shape[i] = dim(f, l->shape[i]);
-        total *= shape[i];
-    }
+    itc_loop_frame x = {.rows = f->rows, .lr = f->lr_real, .inv_n = f->inv_n_real};
     for (int k = 0; k < l->n_in; k++) {
         x.in[k] = address(f, l->in[k]);
     }
-    void *out = address_out(f, l->out);
-    const itc_dtype t = l->out->type.dtype;
-    const bool real = itc_loop_kind_of(l) == ITC_LOOP_REAL;
-    for (int64_t i = 0; i < total; i++) {
-        if (t == ITC_F32) {
-            ((float *)out)[i] = (float)eval_real(&x, l->expr);
-        } else {
-            store_int(out, t, i, real ? (int64_t)eval_real(&x, l->expr) : eval_int(&x, l->expr));
-        }
-        for (int a = l->rank - 1; a >= 0; a--) {
-            for (int k = 0; k < l->n_in; k++) {
-                x.at[k] += dim(f, l->stride[k][a]);
-            }
-            if (++index[a] < shape[a]) {
-                break;
-            }
-            for (int k = 0; k < l->n_in; k++) {
-                x.at[k] -= dim(f, l->stride[k][a]) * shape[a];
-            }
-            index[a] = 0;
-        }
-    }
+    x.out = address_out(f, l->out);
+    itc_eval_loop(l, &x);
 }
 
 static void run_exponent(frame *f, const itc_record *r)
@@ -436,9 +259,8 @@ static frame frame_new(void *state, int32_t n, bool nearest_only, itr_metrics *m
     f.inv_n = itr_scalar_narrow(itr_reciprocal(n), 15);
     f.lr_real = itr_scalar_real(lr);
     f.inv_n_real = 1.0 / (double)n;
-    f.rng = (itr_rng){.seed = h->run.seed,
-                      .step = (uint32_t)h->run.step,
-                      .nearest_only = nearest_only};
+    f.rng =
+        (itr_rng){.seed = h->run.seed, .step = (uint32_t)h->run.step, .nearest_only = nearest_only};
     return f;
 }
 

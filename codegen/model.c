@@ -135,8 +135,8 @@ static itc_status describe_ports(itc_model_info *info)
     itr_port_info *target = ITC_NEW_ARRAY(g->ctx, itr_port_info, m->target_count + 1);
     itr_port_info *out = ITC_NEW_ARRAY(g->ctx, itr_port_info, g->n_outputs + 1);
     for (int i = 0; i < m->input_count; i++) {
-        in[i] = describe_port(info->inputs[i]->onnx ? info->inputs[i]->onnx
-                                                    : info->inputs[i]->name, info->inputs[i]);
+        in[i] = describe_port(info->inputs[i]->onnx ? info->inputs[i]->onnx : info->inputs[i]->name,
+                              info->inputs[i]);
     }
     for (int i = 0; i < m->target_count; i++) {
         target[i] = describe_port(info->targets[i]->name, info->targets[i]);
@@ -145,8 +145,8 @@ static itc_status describe_ports(itc_model_info *info)
     for (int i = 0; i < g->n_outputs; i++) {
         const itc_value *v = g->outputs[i].value;
         if (itc_value_is_port(itc_value_root(v)) || itc_value_exponents(v) > 1) {
-            return itc_error(g->ctx, v->def, ITC_UNSUPPORTED, "E0407",
-                             "output \"%s\" %s", g->outputs[i].name,
+            return itc_error(g->ctx, v->def, ITC_UNSUPPORTED, "E0407", "output \"%s\" %s",
+                             g->outputs[i].name,
                              itc_value_exponents(v) > 1 ? "has more than one exponent"
                                                         : "is an input of the model");
         }
@@ -305,8 +305,8 @@ static void hash_plan(itc_graph *g, uint8_t hash[32])
     g->stage = ITC_STAGE_PLAN;
     g->arena_bytes = 0;
     g->settings = ITC_NEW_ARRAY(g->ctx, itc_attr, n_settings + 1);
-    g->n_settings = planned_settings(&(itc_graph){.settings = settings, .n_settings = n_settings},
-                                     g->settings);
+    g->n_settings =
+        planned_settings(&(itc_graph){.settings = settings, .n_settings = n_settings}, g->settings);
     itc_print(g, &opt, &text, NULL);
     g->stage = stage;
     g->arena_bytes = arena;

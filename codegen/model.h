@@ -18,8 +18,8 @@ typedef struct itc_model_info {
     itr_tensor_info *tensors; /**< the same as model.tensors, for whoever knows the offsets */
     int32_t *port_index;      /**< by value id: position among inputs or targets */
     int32_t n_exponents;
-    int32_t *slot_count;      /**< by slot: exponents in a row that begin there */
-    itr_model model;          /**< without functions, state_size and tensor offsets */
+    int32_t *slot_count; /**< by slot: exponents in a row that begin there */
+    itr_model model;     /**< without functions, state_size and tensor offsets */
 } itc_model_info;
 
 ITC_NODISCARD itc_status itc_model_info_new(const itc_program *p, const char *stem,

@@ -45,17 +45,19 @@ const char *itc_name_model(itc_ctx *ctx, const char *stem)
     /* Keywords up to C23 and of C++, since the header may be included there; and file names and
      * words that the emitted program uses itself. */
     static const char *const taken[] = {
-        "alignas",  "alignof",  "and",      "asm",      "auto",     "bool",     "break",
-        "case",     "catch",    "char",     "class",    "const",    "constexpr", "continue",
-        "default",  "delete",   "do",       "double",   "else",     "enum",     "explicit",
-        "export",   "extern",   "false",    "float",    "for",      "friend",   "goto",
-        "if",       "inline",   "int",      "long",     "mutable",  "namespace", "new",
-        "not",      "nullptr",  "operator", "or",       "private",  "protected", "public",
-        "register", "restrict", "return",   "short",    "signed",   "sizeof",   "static",
-        "struct",   "switch",   "template", "this",     "thread_local", "throw", "true",
-        "try",      "typedef",  "typeid",   "typename", "typeof",   "union",    "unsigned",
-        "using",    "virtual",  "void",     "volatile", "while",    "xor",      "main",
-        "trainer",  "runtime",  "clean",    "all",      NULL};
+        "alignas",   "alignof",  "and",      "asm",       "auto",      "bool",
+        "break",     "case",     "catch",    "char",      "class",     "const",
+        "constexpr", "continue", "default",  "delete",    "do",        "double",
+        "else",      "enum",     "explicit", "export",    "extern",    "false",
+        "float",     "for",      "friend",   "goto",      "if",        "inline",
+        "int",       "long",     "mutable",  "namespace", "new",       "not",
+        "nullptr",   "operator", "or",       "private",   "protected", "public",
+        "register",  "restrict", "return",   "short",     "signed",    "sizeof",
+        "static",    "struct",   "switch",   "template",  "this",      "thread_local",
+        "throw",     "true",     "try",      "typedef",   "typeid",    "typename",
+        "typeof",    "union",    "unsigned", "using",     "virtual",   "void",
+        "volatile",  "while",    "xor",      "main",      "trainer",   "runtime",
+        "clean",     "all",      NULL};
     const char *name = itc_name_sanitize(ctx, stem);
     if (!name[0]) {
         return "model";
@@ -240,7 +242,11 @@ const char *itc_name_exponent(itc_ctx *ctx, const itc_exp *e)
     itc_strbuf_add(&b, e->slot >= 0 ? " = " : "");
     for (int i = 0; i < e->n_terms; i++) {
         const bool minus = (e->minus >> i & 1) != 0;
-        itc_strbuf_printf(&b, "%s@%d", minus ? (i > 0 ? " - " : "-") : i > 0 ? " + " : "", e->term[i]);
+        itc_strbuf_printf(&b, "%s@%d",
+                          minus   ? (i > 0 ? " - " : "-")
+                          : i > 0 ? " + "
+                                  : "",
+                          e->term[i]);
     }
     if (e->n_terms == 0) {
         itc_strbuf_printf(&b, "%d", e->offset);

@@ -22,7 +22,8 @@ itc_names *itc_names_new(const itc_graph *g, const char *stem);
 
 /** Letters, digits and single underscores of a name, at most 48 of them; may be empty. */
 const char *itc_name_sanitize(itc_ctx *ctx, const char *name);
-/** A model's prefix: an identifier, not a keyword, nothing that begins with itr or itc, not main. */
+/** A model's prefix: an identifier, not a keyword, nothing that begins with itr or itc, not main.
+ */
 const char *itc_name_model(itc_ctx *ctx, const char *stem);
 /** Text that may stand in a comment of C: printable ASCII, no comment delimiters. */
 const char *itc_name_comment(itc_ctx *ctx, const char *text);

@@ -54,8 +54,10 @@ static void write_exp(writer *w, const itc_exp *e)
 
 static void write_tensors(writer *w, const itc_model_info *info)
 {
-    static const char *const kind[] = {[ITR_PARAM] = "trained", [ITR_SLOT] = "optimizer",
-                                       [ITR_STAT] = "statistics", [ITR_CONST] = "constant"};
+    static const char *const kind[] = {[ITR_PARAM] = "trained",
+                                       [ITR_SLOT] = "optimizer",
+                                       [ITR_STAT] = "statistics",
+                                       [ITR_CONST] = "constant"};
     begin(w, "tensors");
     for (int i = 0; i < info->model.tensor_count; i++) {
         const itc_value *v = info->state[i];

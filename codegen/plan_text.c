@@ -113,9 +113,8 @@ static void write_settings(const itc_graph *g, itc_strbuf *b)
         const itc_attr *a = &g->settings[i];
         const char *v = a->kind == ITC_ATTR_STRING  ? a->u.s
                         : a->kind == ITC_ATTR_FLOAT ? itc_name_number(g->ctx, a->u.f)
-                        : a->kind == ITC_ATTR_INT
-                            ? itc_format(g->ctx, "%lld", (long long)a->u.i)
-                            : "";
+                        : a->kind == ITC_ATTR_INT   ? itc_format(g->ctx, "%lld", (long long)a->u.i)
+                                                    : "";
         itc_strbuf_printf(b, "%-16s %s", a->name, shown(g->ctx, v));
         end_line(b);
     }
@@ -123,8 +122,10 @@ static void write_settings(const itc_graph *g, itc_strbuf *b)
 
 static void write_tensors(const itc_model_info *info, itc_strbuf *b)
 {
-    static const char *const kind[] = {[ITR_PARAM] = "trained", [ITR_SLOT] = "optimizer",
-                                       [ITR_STAT] = "statistics", [ITR_CONST] = "constant"};
+    static const char *const kind[] = {[ITR_PARAM] = "trained",
+                                       [ITR_SLOT] = "optimizer",
+                                       [ITR_STAT] = "statistics",
+                                       [ITR_CONST] = "constant"};
     heading(b, "Tensors that a step changes");
     for (int i = 0; i < info->model.tensor_count; i++) {
         const itc_value *v = info->state[i];
@@ -159,8 +160,8 @@ static void write_nodes(const itc_model_info *info, itc_strbuf *b)
             const itc_node *n = g->section[s].node[k];
             const itc_value *v = n->n_out > 0 ? n->out[0] : NULL;
             const char *e = v ? itc_name_exponent(g->ctx, &v->exp) : "";
-            const char *name = itc_format(g->ctx, "%s (%s)", shown(g->ctx, itc_name_node(n)),
-                                          n->op->name);
+            const char *name =
+                itc_format(g->ctx, "%s (%s)", shown(g->ctx, itc_name_node(n)), n->op->name);
             itc_strbuf_printf(b, "  %-44s %-22s %-20s %s", name,
                               v ? itc_type_text(g->ctx, &v->type) : "", e[0] ? e : "-",
                               itc_name_site(g->ctx, n->site));
@@ -180,8 +181,10 @@ static itc_status write_bounds(const itc_model_info *info, itc_strbuf *b)
         itc_strbuf_add(b, "none: the arithmetic is floating point\n");
         return ITC_OK;
     }
-    itc_strbuf_printf(b, "N is %lld rows. i32 holds 2,147,483,647; i64 9,223,372,036,854,775,807."
-                         "\n\n", (long long)itc_graph_rows(g));
+    itc_strbuf_printf(b,
+                      "N is %lld rows. i32 holds 2,147,483,647; i64 9,223,372,036,854,775,807."
+                      "\n\n",
+                      (long long)itc_graph_rows(g));
     for (int i = 0; i < count; i++) {
         const itc_bound *x = &bounds[i];
         const int64_t k = x->k.size * (x->k.batch ? itc_graph_rows(g) : 1);
@@ -236,7 +239,7 @@ static void write_timeline(const itc_model_info *info, itc_strbuf *b)
         bar[BAR] = 0;
         itc_strbuf_printf(b, "%s %14s  %-36s %s\n", bar, grouped(ctx, m[i].live),
                           v ? shown(ctx, v->name) : m[i].node->op->name,
-                          !in_arena  ? "in the state"
+                          !in_arena   ? "in the state"
                           : root != v ? itc_format(ctx, "in %s", shown(ctx, root->name))
                                       : itc_format(ctx, "at %lld", (long long)root->offset));
     }

@@ -101,8 +101,9 @@ static itc_status emit_state(itc_emit *e, itc_graph *g, itc_record_list *list)
             ITC_TRY(itc_emit_call(e, NULL, "copy", 0, NULL));
             itc_arg_ptr(e, "x", next);
             itc_arg_ptr(e, "y", v);
-            itc_arg_dim(e, "bytes", itc_dim_of(itc_type_elements(&v->type, 1) *
-                                               (int64_t)itc_dtype_size(v->type.dtype)));
+            itc_arg_dim(e, "bytes",
+                        itc_dim_of(itc_type_elements(&v->type, 1) *
+                                   (int64_t)itc_dtype_size(v->type.dtype)));
             ITC_TRY(itc_emit_end(e));
             list->record[list->n - 1]->value = v;
             list->record[list->n - 1]->from = next;

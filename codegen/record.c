@@ -24,21 +24,21 @@
 #define COUNT_SHAPE(name) COUNT_NONE(name)
 #define DESCRIBE(kind, name) {ITC_FIELD_##kind, #name, offsetof(self, name), COUNT_##kind(name)},
 
-#define FIELD_TABLE(args, FIELDS) \
-    static const itc_field *fields_of_##args(int *n) \
-    { \
-        typedef itr_##args##_args self; \
-        static const itc_field table[] = {FIELDS(DESCRIBE)}; \
-        *n = (int)(sizeof table / sizeof table[0]); \
-        return table; \
+#define FIELD_TABLE(args, FIELDS)                                                                  \
+    static const itc_field *fields_of_##args(int *n)                                               \
+    {                                                                                              \
+        typedef itr_##args##_args self;                                                            \
+        static const itc_field table[] = {FIELDS(DESCRIBE)};                                       \
+        *n = (int)(sizeof table / sizeof table[0]);                                                \
+        return table;                                                                              \
     }
 ITR_ARG_STRUCTS(FIELD_TABLE)
 
 /* Calls through the right type: casting the function pointers would be undefined. */
-#define REF_CALL(name, args, family) \
-    static void call_##name(const void *a) \
-    { \
-        itr_##name##_ref((const itr_##args##_args *)a); \
+#define REF_CALL(name, args, family)                                                               \
+    static void call_##name(const void *a)                                                         \
+    {                                                                                              \
+        itr_##name##_ref((const itr_##args##_args *)a);                                            \
     }
 ITR_KERNELS(REF_CALL)
 
@@ -52,12 +52,12 @@ static const itc_kernel *kernels(void)
         return table;
     }
     int i = 0;
-#define FILL(kernel, args_name, family_name) \
-    table[i].args = #args_name; \
-    table[i].family = #family_name; \
-    table[i].args_size = sizeof(itr_##args_name##_args); \
-    table[i].ref = call_##kernel; \
-    table[i].fields = fields_of_##args_name(&table[i].n_fields); \
+#define FILL(kernel, args_name, family_name)                                                       \
+    table[i].args = #args_name;                                                                    \
+    table[i].family = #family_name;                                                                \
+    table[i].args_size = sizeof(itr_##args_name##_args);                                           \
+    table[i].ref = call_##kernel;                                                                  \
+    table[i].fields = fields_of_##args_name(&table[i].n_fields);                                   \
     table[i++].name = #kernel;
     ITR_KERNELS(FILL)
 #undef FILL

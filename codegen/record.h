@@ -49,7 +49,7 @@ int itc_kernel_field(const itc_kernel *k, const char *name);
 
 /** One operand of a TERMS field. */
 typedef struct itc_term {
-    const itc_value *x;  /**< INPUT and TARGET values take dtype, bytes and exponent at run time */
+    const itc_value *x; /**< INPUT and TARGET values take dtype, bytes and exponent at run time */
     itc_coef c;
     itc_dim stride[ITC_MAX_RANK];
     int32_t e_stride[ITC_MAX_RANK];
@@ -80,7 +80,7 @@ typedef enum itc_x_kind {
     ITC_X_NEG,
     ITC_X_MAX,
     ITC_X_MIN,
-    ITC_X_GT,     /**< a > b: 1 or 0 */
+    ITC_X_GT, /**< a > b: 1 or 0 */
     ITC_X_LT,
     ITC_X_AND,
     ITC_X_SELECT, /**< a != 0 ? b : c */
@@ -117,12 +117,12 @@ typedef enum itc_record_kind {
 
 typedef struct itc_record {
     itc_record_kind kind;
-    const itc_node *node;    /**< where it comes from: the comment line */
+    const itc_node *node; /**< where it comes from: the comment line */
     const itc_kernel *kernel;
-    itc_arg *args;           /**< kernel->n_fields of them */
+    itc_arg *args; /**< kernel->n_fields of them */
     const itc_loop *loop;
-    const itc_value *value;  /**< EXPONENT, RETRY */
-    const itc_value *from;   /**< EXPONENT: copy this value's; NULL: the sum that value->exp says */
+    const itc_value *value; /**< EXPONENT, RETRY */
+    const itc_value *from;  /**< EXPONENT: copy this value's; NULL: the sum that value->exp says */
     struct itc_record_list *body;
 } itc_record;
 
@@ -135,9 +135,9 @@ typedef struct itc_record_list {
 typedef struct itc_program {
     itc_graph *g;
     itc_record_list prepare; /**< once a step or evaluation */
-    itc_record_list step;    /**< after prepare: a REPEAT of forward and backward, then the update */
-    itc_record_list infer;   /**< one sample */
-    itc_record_list score;   /**< after infer, the same sample */
+    itc_record_list step;  /**< after prepare: a REPEAT of forward and backward, then the update */
+    itc_record_list infer; /**< one sample */
+    itc_record_list score; /**< after infer, the same sample */
 } itc_program;
 
 /** Records of a graph of stage memory. */

@@ -11,16 +11,16 @@
 
 /** What the functions of a program share during one call of its API. */
 typedef struct itr_call {
-    const itr_array *in;     /**< the model's inputs, from the first row at hand */
+    const itr_array *in; /**< the model's inputs, from the first row at hand */
     const itr_array *target;
-    int64_t rows;            /**< of this micro-batch */
-    int64_t micro;           /**< number of this micro-batch in the step */
+    int64_t rows;  /**< of this micro-batch */
+    int64_t micro; /**< number of this micro-batch in the step */
 #ifdef ITR_FLOAT32
     double lr;
-    double inv_n;            /**< 1 / rows of the step */
+    double inv_n; /**< 1 / rows of the step */
 #else
-    itr_scalar lr;           /**< 15 bits */
-    itr_scalar inv_n;        /**< 1 / rows of the step, 15 bits */
+    itr_scalar lr;    /**< 15 bits */
+    itr_scalar inv_n; /**< 1 / rows of the step, 15 bits */
 #endif
     itr_rng rng;
     itr_metrics *metrics;

@@ -129,16 +129,16 @@ static void real_loops_know_rates_and_functions(void **state)
                         "}\n");
     const itc_expr *n = itc_x_coef(e, (itc_coef){0.5, ITC_SYM_INV_N});
     const itc_expr *t = itc_x(e, ITC_X_TANH, itc_x(e, ITC_X_MUL, n, x, NULL), NULL, NULL);
-    assert_string_equal(loop(y, 1, &a, t),
-                        "for (int64_t i = 0; i < 10 * n; i++) {\n"
-                        "    y[i] = (float)tanh((0.5 * inv_n) * (double)a[i]);\n"
-                        "}\n");
-    const itc_expr *both = itc_x(e, ITC_X_AND, itc_x(e, ITC_X_GT, x, itc_x_const(e, 0), NULL),
-                                 itc_x_load(e, 1), NULL);
-    assert_string_equal(loop(y, 2, (itc_value *[]){a, m}, both),
-                        "for (int64_t i = 0; i < 10 * n; i++) {\n"
-                        "    y[i] = (float)((double)a[i] > 0.0 && (double)b[i] != 0.0 ? 1.0 : 0.0);\n"
-                        "}\n");
+    assert_string_equal(loop(y, 1, &a, t), "for (int64_t i = 0; i < 10 * n; i++) {\n"
+                                           "    y[i] = (float)tanh((0.5 * inv_n) * (double)a[i]);\n"
+                                           "}\n");
+    const itc_expr *both =
+        itc_x(e, ITC_X_AND, itc_x(e, ITC_X_GT, x, itc_x_const(e, 0), NULL), itc_x_load(e, 1), NULL);
+    assert_string_equal(
+        loop(y, 2, (itc_value *[]){a, m}, both),
+        "for (int64_t i = 0; i < 10 * n; i++) {\n"
+        "    y[i] = (float)((double)a[i] > 0.0 && (double)b[i] != 0.0 ? 1.0 : 0.0);\n"
+        "}\n");
 }
 
 static void numbers_are_literals_of_their_kind(void **state)

@@ -113,25 +113,24 @@ static void calls_out_of_range_are_refused(void **state)
 }
 
 /* A sum over micro-batches of 2 rows, in floats; the new state lies outside the state. */
-static const char sums[] =
-    "itc 1\n"
-    "graph @sums stage=memory opset=13 {\n"
-    "  set batch = 5\n"
-    "  set micro_batch = 2\n"
-    "  set arith = \"float32\"\n"
-    "  set lr = \"0.5\"\n"
-    "  arena = 256\n"
-    "  input %x : i32[N,2] bits=31\n"
-    "  param %w : f32[2] data=[10, 20] next=%w.new\n"
-    "  slot %acc : f32[2] data=[7, 7] next=%next\n"
-    "  forward:\n"
-    "    %f : f32[N,2] at=0 = ToFloat(%x)\n"
-    "    %sum : f32[2] at=64 = ReduceSumTo(%f) {axes=[0]}\n"
-    "  backward:\n"
-    "    %next : f32[2] in=%acc = GridAdd(%acc, %sum)\n"
-    "  update:\n"
-    "    %w.new : f32[2] at=128 = Combine(%w, %next) {coef=[1, -1*lr]}\n"
-    "}\n";
+static const char sums[] = "itc 1\n"
+                           "graph @sums stage=memory opset=13 {\n"
+                           "  set batch = 5\n"
+                           "  set micro_batch = 2\n"
+                           "  set arith = \"float32\"\n"
+                           "  set lr = \"0.5\"\n"
+                           "  arena = 256\n"
+                           "  input %x : i32[N,2] bits=31\n"
+                           "  param %w : f32[2] data=[10, 20] next=%w.new\n"
+                           "  slot %acc : f32[2] data=[7, 7] next=%next\n"
+                           "  forward:\n"
+                           "    %f : f32[N,2] at=0 = ToFloat(%x)\n"
+                           "    %sum : f32[2] at=64 = ReduceSumTo(%f) {axes=[0]}\n"
+                           "  backward:\n"
+                           "    %next : f32[2] in=%acc = GridAdd(%acc, %sum)\n"
+                           "  update:\n"
+                           "    %w.new : f32[2] at=128 = Combine(%w, %next) {coef=[1, -1*lr]}\n"
+                           "}\n";
 
 static void a_step_sums_its_micro_batches(void **state)
 {

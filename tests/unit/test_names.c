@@ -108,7 +108,8 @@ static void identifiers_are_unique(void **state)
     (void)state;
     itc_graph *g = itc_graph_new(ctx, "t");
     const itc_type t = itc_type_scalar(ITC_I32);
-    static const char *const name[] = {"a.b", "a/b", "a_b", "a_b_2", "a b", "", "\xc3\xa4", "a_b_3"};
+    static const char *const name[] = {"a.b", "a/b", "a_b",      "a_b_2",
+                                       "a b", "",    "\xc3\xa4", "a_b_3"};
     enum { COUNT = sizeof name / sizeof name[0] };
     itc_value *v[COUNT];
     for (int i = 0; i < COUNT; i++) {

@@ -139,9 +139,9 @@ static void coefficients_have_15_bits(void **state)
     coefficient_is(-1, -1, 0);
     coefficient_is(-0.0625, -1, -4);
     coefficient_is(6, 3, 1);
-    coefficient_is(0.9, 29491, -15);        /* 0.9 * 2^15 = 29491.2 */
-    coefficient_is(1.0 / 3, 21845, -16);    /* 21845.33 */
-    coefficient_is(0.99999, 1, 0);          /* 32767.67 rounds to 2^15 */
+    coefficient_is(0.9, 29491, -15);     /* 0.9 * 2^15 = 29491.2 */
+    coefficient_is(1.0 / 3, 21845, -16); /* 21845.33 */
+    coefficient_is(0.99999, 1, 0);       /* 32767.67 rounds to 2^15 */
     coefficient_is(ldexp(1, 100), 1, 100);
 }
 
@@ -284,16 +284,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(kernels_have_distinct_names),
-        TEST(fields_fill_the_struct_in_order),
-        TEST(known_fields_lie_where_c_says),
-        TEST(a_kernel_runs_through_its_descriptor),
-        TEST(coefficients_have_15_bits),
-        TEST(products_of_scalars_round_to_15_bits),
-        TEST(strides_follow_broadcasting),
-        TEST(calls_need_every_argument),
-        TEST(kernels_are_named_by_their_types),
-        TEST(loops_join_axes),
+        TEST(kernels_have_distinct_names),      TEST(fields_fill_the_struct_in_order),
+        TEST(known_fields_lie_where_c_says),    TEST(a_kernel_runs_through_its_descriptor),
+        TEST(coefficients_have_15_bits),        TEST(products_of_scalars_round_to_15_bits),
+        TEST(strides_follow_broadcasting),      TEST(calls_need_every_argument),
+        TEST(kernels_are_named_by_their_types), TEST(loops_join_axes),
         TEST(integer_loops_refuse_reals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
