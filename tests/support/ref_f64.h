@@ -1,0 +1,41 @@
+/**
+ * The forward pass of an import-stage graph in double precision, written from the ONNX operator
+ * definitions alone: no pass, rule or kernel of the compiler takes part. Gradients are finite
+ * differences of it.
+ */
+#ifndef ITC_TESTS_SUPPORT_REF_F64_H
+#define ITC_TESTS_SUPPORT_REF_F64_H
+
+#include "ir/op.h"
+
+typedef struct ref_tensor {
+    int rank;
+    int64_t dim[ITC_MAX_RANK];
+    int64_t count;
+    double *x;
+} ref_tensor;
+
+typedef struct ref_model {
+    const itc_graph *g;
+    int64_t rows;      /**< what N is */
+    ref_tensor *value; /**< by value id */
+    ref_tensor *mask;  /**< by value id: what Dropout of this result keeps; x NULL: everything */
+} ref_model;
+
+/** Parameters and constants are set; inputs are zero until the caller fills value[id].x. */
+ref_model *ref_new(const itc_graph *g, int64_t rows);
+void ref_forward(ref_model *r);
+ref_tensor *ref_value(ref_model *r, const char *name);
+
+/**
+ * Mean over the rows of -sum_c q_c log softmax(x)_c, itself a mean over a row's positions. Classes
+ * are on `axis`; ids in the order of the remaining axes. q: 1 - smoothing at the target, plus
+ * smoothing / classes everywhere. Where x is the result of a Softmax or LogSoftmax, that is the
+ * one which the loss has. Ids equal to `ignore` count as loss 0.
+ */
+double ref_cross_entropy(const ref_model *r, const itc_value *v, int axis, const double *ids,
+                         double smoothing, double ignore);
+/** Mean of squares of x - target over all elements. */
+double ref_mse(const ref_model *r, const itc_value *v, const double *target);
+
+#endif

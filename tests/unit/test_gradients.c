@@ -1,0 +1,605 @@
+/*
+ * The gradient of every differentiable operator, float32 path: one step of plain SGD against
+ * central differences, in double precision, of a forward pass that knows nothing of the compiler
+ * (support/ref_f64.c). The operand under test is a trained tensor, or the sum of an input and one,
+ * so that its gradient can be read off the step: g = (w - w') / lr.
+ *
+ * Differences use steps h and h/2 and Richardson's extrapolation, whose error is O(h^4); where the
+ * two disagree by more than 1e-5 a kink lies within h, and the case needs other values. Agreement
+ * is the L2 norm of the difference over that of the gradient, a tensor: float32 rounds w' and the
+ * sums, which leaves about 1e-6; 1e-4 is the bar.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/support/graph_builder.h"
+#include "tests/support/ref_f64.h"
+
+#define BAR 1e-4
+#define SMOOTH 1e-5
+#define STEP 2e-4
+#define RATE 16.0
+
+/** A trained operand of the given shape a sample: a = x + p. */
+#define X(shape) "in x [N," shape "]; par p [" shape "] -0.5..0.5; a = Add(x, p);"
+/** As X, away from zero. */
+#define Z(shape) "in z [N," shape "] 1..2; par q [" shape "] -0.3..0.3; d = Add(z, q);"
+
+typedef struct grad_case {
+    const char *text;
+    const char *loss; /**< "mse" where absent */
+    int axis;         /**< of the classes; 0: 1 */
+    double smoothing, ignore, weight;
+    const char *reference; /**< what is differentiated, where that is not the same text */
+} grad_case;
+
+typedef struct trial {
+    const grad_case *c;
+    gb_model *import; /**< what ref stands on */
+    ref_model *ref;
+    double *target[GB_MAX_PORTS]; /**< as numbers, in the model's order */
+    int next_target;
+} trial;
+
+static double loss_of(trial *t, const itc_value *v);
+
+/** The model's own loss: cross-entropies, their sums, and multiples by constants. */
+static double graph_loss(trial *t, const itc_value *v)
+{
+    const itc_node *n = v->def;
+    if (strcmp(n->op->name, "Add") == 0) {
+        return graph_loss(t, n->in[0]) + graph_loss(t, n->in[1]);
+    }
+    if (strcmp(n->op->name, "Mul") == 0) {
+        return graph_loss(t, n->in[0]) * t->ref->value[n->in[1]->id].x[0];
+    }
+    const double *ids = t->ref->value[n->in[1]->id].x;
+    return ref_cross_entropy(t->ref, n->in[0], 1, ids, 0, -1);
+}
+
+static double loss_of(trial *t, const itc_value *v)
+{
+    const grad_case *c = t->c;
+    const char *kind = c->loss ? c->loss : "mse";
+    const double weight = c->weight > 0 ? c->weight : 1;
+    if (strncmp(kind, "cross-entropy", 13) == 0) {
+        return weight * ref_cross_entropy(t->ref, v, c->axis ? c->axis : 1, t->target[0],
+                                          c->smoothing, c->ignore > 0 ? c->ignore : -1);
+    }
+    return strcmp(kind, "graph") == 0 ? graph_loss(t, v)
+                                      : weight * ref_mse(t->ref, v, t->target[0]);
+}
+
+/** The loss of the case whose only loss is on the first output; of several, those of all. */
+static double forward(trial *t)
+{
+    const itc_graph *g = t->import->g;
+    ref_forward(t->ref);
+    double sum = 0;
+    if (g->n_outputs == 1) {
+        return loss_of(t, g->outputs[0].value);
+    }
+    for (int i = 0; i < g->n_outputs; i++) { /* "y=mse;z=cross-entropy", in that order */
+        sum += i == 0 ? ref_mse(t->ref, g->outputs[0].value, t->target[0])
+                      : ref_cross_entropy(t->ref, g->outputs[1].value, 1, t->target[1], 0, -1);
+    }
+    return sum;
+}
+
+static double difference(trial *t, double *x, double h)
+{
+    const double at = *x;
+    *x = at + h;
+    const double up = forward(t);
+    *x = at - h;
+    const double down = forward(t);
+    *x = at;
+    return (up - down) / (2 * h);
+}
+
+static double norm(const double *v, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        sum += v[i] * v[i];
+    }
+    return sqrt(sum);
+}
+
+/** What the model under test and the reference have in common. */
+static void share_data(trial *t, gb_model *b, int32_t n)
+{
+    for (int i = 0; i < b->m->input_count; i++) {
+        ref_tensor *x = ref_value(t->ref, b->m->inputs[i].name);
+        gb_read_port(&b->in[i], x->count, x->x);
+    }
+    for (int i = 0; i < b->m->target_count; i++) {
+        const int64_t count = b->m->targets[i].elements * n;
+        const itc_value *own = itc_value_find(t->import->g, b->m->targets[i].name);
+        t->target[i] = ITC_NEW_ARRAY(b->ctx, double, count + 1);
+        gb_read_port(&b->target[i], count, t->target[i]);
+        if (own && own->kind == ITC_VALUE_INPUT) { /* the ids of a loss in the graph */
+            memcpy(t->ref->value[own->id].x, t->target[i], sizeof(double) * (size_t)count);
+        }
+    }
+    for (int k = 0; k < b->g->section[ITC_FORWARD].n; k++) {
+        const itc_node *node = b->g->section[ITC_FORWARD].node[k];
+        const itc_value *as = itc_value_find(t->import->g, "dropped");
+        if (strcmp(node->op->name, "Dropout") == 0 && as) {
+            const int64_t count = gb_count(node->out[1], n);
+            t->ref->mask[as->id].x = ITC_NEW_ARRAY(b->ctx, double, count + 1);
+            gb_read(b, node->out[1], count, t->ref->mask[as->id].x);
+        }
+    }
+}
+
+/** Distance of the gradient from the differences, of their norm. */
+static double compare(trial *t, const itc_value *w, const double *got, const char *text)
+{
+    ref_tensor *x = ref_value(t->ref, w->onnx);
+    double *want = ITC_NEW_ARRAY(t->import->ctx, double, 2 * x->count + 2);
+    double *rough = want + x->count + 1;
+    for (int64_t i = 0; i < x->count; i++) {
+        rough[i] = difference(t, &x->x[i], STEP);
+        const double fine = difference(t, &x->x[i], STEP / 2);
+        want[i] = (4 * fine - rough[i]) / 3;
+        rough[i] -= fine;
+    }
+    const double size = norm(want, x->count), kink = norm(rough, x->count);
+    for (int64_t i = 0; i < x->count; i++) {
+        rough[i] = got[i] - want[i];
+    }
+    const double error = norm(rough, x->count);
+    if (!(size > 1e-4)) {
+        fail_msg("%s: the gradient of %s is %g, too small to tell", text, w->name, size);
+    }
+    if (!(kink <= SMOOTH * size)) {
+        fail_msg("%s: not smooth around %s: %g of %g", text, w->name, kink, size);
+    }
+    return error / size;
+}
+
+static void check_loss(const gb_model *b, double want, const char *text)
+{
+    const double got = ldexp((double)b->metrics.loss_q24, -24) / (double)b->metrics.samples;
+    if (!(fabs(got - want) <= 1e-5 * fabs(want) + 1e-6)) {
+        fail_msg("%s: the loss is %.9g, expected %.9g", text, got, want);
+    }
+}
+
+/** Worst distance of a parameter's gradient; *name becomes that parameter. */
+static double run_case(const grad_case *c, int32_t n, char *name, size_t room)
+{
+    trial t = {.c = c, .import = gb_new(c->reference ? c->reference : c->text, 7)};
+    gb_model *b = gb_new(c->text, 7);
+    gb_set(b, "arith=float32 batch=3 optimizer=sgd lr=16");
+    gb_set(b, itc_format(b->ctx, "loss=%s", c->loss ? c->loss : "mse"));
+    gb_run_to(b, ITC_STAGE_MEMORY, "reuse");
+    gb_spread(b);
+    gb_start(b);
+    double *before[16] = {0}, *after[16] = {0};
+    int n_params = 0;
+    for (int i = 0; i < b->g->n_values; i++) {
+        const itc_value *v = b->g->values[i];
+        if (v->kind == ITC_VALUE_PARAM) {
+            before[n_params] = ITC_NEW_ARRAY(b->ctx, double, gb_count(v, 1) + 1);
+            gb_read(b, v, gb_count(v, 1), before[n_params++]);
+        }
+    }
+    gb_step(b, n);
+    t.ref = ref_new(t.import->g, n);
+    share_data(&t, b, n);
+    const double loss = forward(&t);
+    double worst = 0;
+    if (!c->reference) {
+        check_loss(b, loss, c->text);
+    }
+    n_params = 0;
+    for (int i = 0; i < b->g->n_values; i++) {
+        const itc_value *v = b->g->values[i];
+        if (v->kind != ITC_VALUE_PARAM) {
+            continue;
+        }
+        after[n_params] = ITC_NEW_ARRAY(b->ctx, double, gb_count(v, 1) + 1);
+        gb_read(b, v, gb_count(v, 1), after[n_params]);
+        for (int64_t k = 0; k < gb_count(v, 1); k++) {
+            after[n_params][k] = (before[n_params][k] - after[n_params][k]) / RATE;
+        }
+        const double off = compare(&t, v, after[n_params++], c->text);
+        if (!(off <= worst)) {
+            worst = off;
+            (void)snprintf(name, room, "%s", v->name);
+        }
+    }
+    assert_true(n_params > 0);
+    gb_close(b);
+    gb_close(t.import);
+    return worst;
+}
+
+/** Names of operators in the cases that ran. */
+static char seen[8192] = " ";
+
+static void note_operators(const char *text)
+{
+    gb_model *b = gb_new(text, 7);
+    const itc_node_list *list = &b->g->section[ITC_FORWARD];
+    for (int k = 0; k < list->n; k++) {
+        const char *name = itc_format(b->ctx, " %s ", list->node[k]->op->name);
+        if (!strstr(seen, name) && strlen(seen) + strlen(name) < sizeof seen) {
+            strcat(seen, name + 1);
+        }
+    }
+    gb_close(b);
+}
+
+static void check_cases(const grad_case *c, size_t n)
+{
+    char name[64] = "";
+    for (size_t i = 0; i < n; i++) {
+        for (int32_t rows = 1; rows <= 3; rows += 2) {
+            const double off = run_case(&c[i], rows, name, sizeof name);
+            if (!(off <= BAR)) {
+                fail_msg("%s: %d rows: the gradient of %s is off by %g", c[i].text, rows, name,
+                         off);
+            }
+        }
+        note_operators(c[i].text);
+    }
+}
+
+#define RUN(cases)                                                                                 \
+    (void)state;                                                                                   \
+    check_cases(cases, sizeof cases / sizeof cases[0]);
+
+/* ---- products ---- */
+
+static void matmul(void **state)
+{
+    static const grad_case cases[] = {
+        {.text = X("5") "par w [5,4]; y = MatMul(a, w)"},
+        {.text = X("3,5") "par w [5,4]; y = MatMul(a, w)"},
+        {.text = X("2,3,5") "par w [5,4]; y = MatMul(a, w)"},
+        {.text = X("3,5") "in z [N,5,4]; par q [5,4]; b = Add(z, q); y = MatMul(a, b)"},
+        {.text = X("2,3,5") "in z [N,2,5,4]; par q [2,5,4]; b = Add(z, q); y = MatMul(a, b)"},
+        {.text = X("2,3,5") "par w [1,5,4]; y = MatMul(a, w)"},
+        {.text = X("2,5,4") "par w [3,5]; y = MatMul(w, a)"},
+        {.text = X("5") "par w [1,1,5,4]; m = MatMul(a, w); ints s -1,4; y = Reshape(m, s)"},
+        {.text = X("5") "par w [5]; y = MatMul(a, w)"},
+        {.text = X("4,5") "par w [5]; y = MatMul(a, w)"},
+        {.text = X("4,5") "par w [4]; y = MatMul(w, a)"},
+        {.text = X("3,4") "t = Transpose(a) perm=0,2,1; y = MatMul(a, t)"},
+    };
+    RUN(cases)
+}
+
+static void gemm(void **state)
+{
+    static const grad_case cases[] = {
+        {.text = X("5") "par w [5,4]; par b [4]; y = Gemm(a, w, b)"},
+        {.text = X("5") "par w [4,5]; par b [1,4]; y = Gemm(a, w, b) transB=1"},
+        {.text = X("5") "par w [5,4]; y = Gemm(a, w)"},
+        {.text = X("5") "par w [5,4]; y = Gemm(a, w) alpha=0.5"},
+        {.text = X("5") "par w [4,5]; par b []; y = Gemm(a, w, b) transB=1 alpha=0.5 beta=2"},
+        {.text = X(
+             "5") "par w [5,4]; t = Transpose(a) perm=1,0; par b [4]; y = Gemm(t, w, b) transA=1"},
+        {.text =
+             X("5") "par w [4,5]; t = Transpose(a); y = Gemm(t, w) transA=1 transB=1 alpha=-1.5"},
+    };
+    RUN(cases)
+}
+
+/* clang-format off */
+#define CONV(x, w, attrs) {.text = X(x) "par w [" w "]; y = Conv(a, w)" attrs}
+/* clang-format on */
+
+static void conv(void **state)
+{
+    static const grad_case cases[] = {
+        CONV("1,5,5", "2,1,3,3", ""),
+        CONV("3,6,5", "4,3,3,2", " strides=2,1"),
+        CONV("2,7,6", "3,2,3,3", " pads=1,0,2,1"),
+        CONV("2,7,6", "3,2,2,3", " pads=2,1,0,3 strides=3,2"),
+        CONV("2,8,7", "3,2,3,2", " dilations=2,3"),
+        CONV("2,9,8", "3,2,3,2", " dilations=2,3 strides=2,3 pads=3,1,1,2"),
+        CONV("4,5,5", "6,2,3,3", " group=2"),
+        CONV("4,6,5", "4,1,3,3", " group=4 pads=1,1,1,1 strides=2,2"),
+        CONV("3,4,4", "6,1,2,2", " group=3 dilations=2,1"),
+        CONV("2,6,7", "3,2,3,3", " auto_pad=SAME_UPPER strides=2,2"),
+        CONV("2,6,7", "3,2,2,4", " auto_pad=SAME_LOWER strides=1,3"),
+        CONV("2,6,7", "3,2,2,4", " auto_pad=VALID strides=2,2 kernel_shape=2,4"),
+        CONV("2,5,5", "3,2,5,5", ""),
+        CONV("3,4,4", "5,3,1,1", ""),
+        CONV("3,8", "4,3,3", ""),
+        CONV("4,9", "6,2,3", " group=2 strides=2 dilations=2 pads=2,1"),
+        CONV("2,7", "3,2,4", " auto_pad=SAME_UPPER strides=2"),
+        {.text = X("2,5,4") "par w [3,2,3,2]; par b [3]; y = Conv(a, w, b) pads=1,1,1,1"},
+        {.text = X("2,6") "par w [3,2,3]; par b [3]; y = Conv(a, w, b)"},
+    };
+    RUN(cases)
+}
+
+/* ---- pooling ---- */
+
+/* clang-format off */
+#define POOL(op, x, attrs) {.text = X(x) "y = " op "(a)" attrs}
+/* clang-format on */
+
+static void maxpool(void **state)
+{
+    static const grad_case cases[] = {
+        POOL("MaxPool", "2,6,6", " kernel_shape=2,2 strides=2,2"),
+        POOL("MaxPool", "2,7,6", " kernel_shape=3,2 strides=2,1"),
+        POOL("MaxPool", "1,6,5", " kernel_shape=3,3 pads=1,1,1,1"),
+        POOL("MaxPool", "1,7,8", " kernel_shape=3,2 strides=2,3 ceil_mode=1"),
+        POOL("MaxPool", "1,7,8", " kernel_shape=2,3 dilations=2,2 pads=1,0,1,2"),
+        POOL("MaxPool", "2,6,5", " kernel_shape=2,3 strides=2,2 auto_pad=SAME_UPPER"),
+        POOL("MaxPool", "2,6,5", " kernel_shape=2,3 strides=2,2 auto_pad=SAME_LOWER"),
+        POOL("MaxPool", "3,9", " kernel_shape=3 strides=2"),
+        POOL("MaxPool", "3,9", " kernel_shape=2 strides=2 ceil_mode=1"),
+    };
+    RUN(cases)
+}
+
+static void average_pool(void **state)
+{
+    static const grad_case cases[] = {
+        POOL("AveragePool", "2,6,6", " kernel_shape=2,2 strides=2,2"),
+        POOL("AveragePool", "2,7,6", " kernel_shape=3,2 strides=2,1"),
+        POOL("AveragePool", "1,6,5", " kernel_shape=3,3 pads=1,1,1,1"),
+        POOL("AveragePool", "1,6,5", " kernel_shape=3,3 pads=1,1,1,1 count_include_pad=1"),
+        POOL("AveragePool", "1,6,5", " kernel_shape=3,2 pads=2,0,1,1 strides=2,3"),
+        POOL("AveragePool", "1,7,8", " kernel_shape=3,2 strides=2,3 ceil_mode=1"),
+        POOL("AveragePool", "1,7,8",
+             " kernel_shape=3,3 strides=3,3 pads=1,0,1,1 ceil_mode=1 count_include_pad=1"),
+        POOL("AveragePool", "1,8,7", " kernel_shape=3,3 strides=3,2 pads=1,1,1,1 ceil_mode=1"),
+        POOL("AveragePool", "2,6,5", " kernel_shape=2,3 strides=2,2 auto_pad=SAME_UPPER"),
+        POOL("AveragePool", "2,6,5", " kernel_shape=2,3 strides=2,2 auto_pad=SAME_LOWER"),
+        POOL("AveragePool", "2,6,5",
+             " kernel_shape=4,3 strides=2,2 auto_pad=SAME_UPPER count_include_pad=1"),
+        POOL("AveragePool", "2,6,5", " kernel_shape=2,3 strides=2,2 auto_pad=VALID"),
+        POOL("AveragePool", "3,9", " kernel_shape=3 strides=2 pads=1,1"),
+        POOL("AveragePool", "3,9", " kernel_shape=2 strides=2 ceil_mode=1"),
+        {.text = "opset 19;" X(
+             "2,7,6") "y = AveragePool(a) kernel_shape=2,3 dilations=2,2 pads=1,1,0,1"},
+        POOL("GlobalAveragePool", "3,4,5", ""),
+        POOL("GlobalAveragePool", "3,7", ""),
+    };
+    RUN(cases)
+}
+
+/* ---- activations ---- */
+
+/* clang-format off */
+#define UNARY(shape, rest) {.text = X(shape) "y = " rest}
+/* clang-format on */
+
+static void activations(void **state)
+{
+    static const grad_case cases[] = {
+        UNARY("13", "Relu(a)"),
+        UNARY("2,3,4", "Relu(a)"),
+        UNARY("13", "LeakyRelu(a)"),
+        UNARY("3,4", "LeakyRelu(a) alpha=0.2"),
+        UNARY("13", "Sigmoid(a)"),
+        UNARY("2,3,4", "Sigmoid(a)"),
+        UNARY("13", "Tanh(a)"),
+        UNARY("2,3,4", "Tanh(a)"),
+        UNARY("3,4", "Neg(a)"),
+        UNARY("3,4", "Identity(a)"),
+        {.text = X("17") "const l [] -0.4; const h [] 0.6; y = Clip(a, l, h)"},
+        {.text = X("17") "const h [] 0.3; y = Clip(a, _, h)"},
+        {.text = X("3,5") "const l [] 0; y = Clip(a, l)"},
+        {.text = "opset 10;" X("17") "y = Clip(a) min=-0.5 max=0.25"},
+        {.text = "opset 10;" X("17") "y = Clip(a) max=0.25"},
+        {.text = "opset 11;" X("40") "dropped = Dropout(a) ratio=0.25; y = Identity(dropped)"},
+        {.text =
+             X("40") "const r [] 0.6; const m [] 1; dropped = Dropout(a, r, m); y = Tanh(dropped)"},
+        {.text = X("6") "const r [] 0.6; e = Dropout(a, r); y = Tanh(e)"},
+    };
+    RUN(cases)
+}
+
+static void softmax(void **state)
+{
+    static const grad_case cases[] = {
+        UNARY("6", "Softmax(a)"),
+        UNARY("3,5", "Softmax(a) axis=-1"),
+        UNARY("3,5", "Softmax(a) axis=1"),
+        UNARY("2,3,4", "Softmax(a) axis=2"),
+        UNARY("6", "LogSoftmax(a)"),
+        UNARY("3,5", "LogSoftmax(a) axis=1"),
+        UNARY("2,3,4", "LogSoftmax(a) axis=-2"),
+        {.text = "opset 11;" X("2,3") "y = Softmax(a)"},
+        {.text = "opset 11;" X("2,3") "y = LogSoftmax(a) axis=1"},
+        {.text = "opset 11;" X("2,3") "y = Softmax(a) axis=-1"},
+        /* in the middle of a graph, its result used twice */
+        {.text = X("5") "s = Softmax(a); par w [5,5]; m = MatMul(s, w); y = Mul(m, s)"},
+    };
+    RUN(cases)
+}
+
+/* ---- shapes ---- */
+
+static void shapes(void **state)
+{
+    static const grad_case cases[] = {
+        UNARY("2,3,4", "Flatten(a)"),
+        {.text = X("2,3") "f = Flatten(a) axis=2; ints s -1,6; y = Reshape(f, s)"},
+        {.text = X("2,3,4") "ints s 0,-1; y = Reshape(a, s)"},
+        {.text = X("2,3,4") "ints s -1,4,6; y = Reshape(a, s)"},
+        {.text = X("2,3,4") "ints s 0,0,12; y = Reshape(a, s)"},
+        UNARY("2,3,4", "Transpose(a) perm=0,3,1,2"),
+        UNARY("2,3", "Transpose(a) perm=0,2,1"),
+        {.text = X("2,3") "t = Transpose(a) perm=2,0,1; r = Relu(t); y = Transpose(r) perm=1,2,0"},
+        {.text = X("1,3,1") "ints s 1,3; y = Squeeze(a, s)"},
+        {.text = "opset 11;" X("1,3,1") "y = Squeeze(a) axes=3"},
+        UNARY("1,3,1", "Squeeze(a)"),
+        {.text = X("3,2") "ints s 1,-1; y = Unsqueeze(a, s)"},
+        {.text = "opset 11;" X("3,2") "y = Unsqueeze(a) axes=1,4"},
+        {.text = X("4") "par w [4,3]; t = Transpose(w) perm=1,0; y = Gemm(a, t) transB=1"},
+        {.text = X("4") "par w [12]; ints s 4,3; r = Reshape(w, s); y = MatMul(a, r)"},
+    };
+    RUN(cases)
+}
+
+/* ---- arithmetic ---- */
+
+static void arithmetic(void **state)
+{
+    static const grad_case cases[] = {
+        {.text = X("3,4") "par b [4]; y = Add(a, b)"},
+        {.text = X("3,4") "par b [3,1]; y = Add(b, a)"},
+        {.text = X("3,4") "par b [1,3,4]; y = Sub(a, b)"},
+        {.text = X("3,4") "par b [1]; y = Sub(b, a)"},
+        {.text = X("4") "par b [3,1,4]; s = Add(b, a); y = Transpose(s) perm=1,0,2"},
+        {.text = X("3,4") "par b [4]; y = Mul(a, b)"},
+        {.text = X("3,4") "par b [3,1]; y = Mul(b, a)"},
+        {.text = X("3,4") "par b []; y = Mul(a, b)"},
+        {.text = X("3,1") Z("1,4") "y = Mul(a, d)"},
+        {.text = X("3,4") Z("3,4") "y = Div(a, d)"},
+        {.text = X("3,4") Z("4") "ints s 1; u = Unsqueeze(d, s); y = Div(a, u)"},
+        {.text = X("3,4") "par b [4] 1..2; y = Div(a, b)"},
+        {.text = X("3,4") "par b [3,1] 1..2; y = Div(a, b)"},
+        {.text = Z("3,4") "par b [1,4] 1..2; y = Div(b, d)"},
+        {.text = Z("3,4") "const c [] 2.5; y = Div(c, d)"},
+        {.text = X("3,4") "const c [] 2.5; y = Div(a, c)"},
+        {.text = X("3,4") "const c [] 2.5; y = Mul(c, a)"},
+        {.text = X("3,4") "const c [] 2.5; y = Sub(c, a)"},
+        {.text = X("3,4") "const c [4] 1,-2,0.5,3; y = Mul(a, c)"},
+        {.text = X("3,4") "y = Mul(a, a)"},
+        {.text = Z("3,4") "par b [4]; y = Div(b, d)"},
+        {.text = X("3,4") "y = Add(a, a)"},
+        {.text = X("4") "par w [4,4]; m = MatMul(a, w); r = Relu(m); y = Add(r, a)"},
+    };
+    RUN(cases)
+}
+
+/** Gradients of a value with many uses are summed, in nested sums beyond eight. */
+static void many_uses(void **state)
+{
+    static const grad_case cases[] = {
+        {.text = X("4") "b = Tanh(a); c = Mul(b, a); d = Add(c, b); e = Mul(d, b); f = Sub(e, b);"
+                        "g = Mul(f, b); h = Add(g, b); i = Mul(h, b); j = Sub(i, b); k = Mul(j, b);"
+                        "l = Add(k, b); m = Sub(b, l); y = Add(m, b)"},
+        {.text = X("4") "par w [4,4]; b = MatMul(a, w); c = MatMul(b, w); y = MatMul(c, w)"},
+    };
+    RUN(cases)
+}
+
+/* ---- losses ---- */
+
+#define CE "cross-entropy"
+
+static void cross_entropy(void **state)
+{
+    static const grad_case cases[] = {
+        {.text = X("5") "y = Identity(a)", .loss = CE},
+        {.text = X("5") "y = Identity(a)", .loss = CE ":3.5", .weight = 3.5},
+        {.text = X("5") "y = Identity(a)", .loss = CE ",label-smoothing=0.1", .smoothing = 0.1},
+        {.text = X("5,3") "y = Identity(a)", .loss = CE},
+        {.text = X("5,3") "y = Identity(a)",
+         .loss = CE ":2,label-smoothing=0.2",
+         .smoothing = 0.2,
+         .weight = 2},
+        {.text = X("4,2,3") "y = Tanh(a)", .loss = CE},
+        {.text = X("4,6") "y = Identity(a)", .loss = CE ",ignore-index=2", .ignore = 2},
+        {.text = X("5") "y = Softmax(a)", .loss = CE},
+        {.text = X("5") "y = LogSoftmax(a)", .loss = CE},
+        {.text = X("3,5") "y = Softmax(a) axis=2", .loss = CE, .axis = 2},
+        {.text = X("5,3") "y = LogSoftmax(a) axis=1",
+         .loss = CE ",label-smoothing=0.1",
+         .smoothing = 0.1},
+        {.text = X("5") "ids t [N]; y = SoftmaxCrossEntropyLoss(a, t)", .loss = "graph"},
+        {.text = X("5,3") "ids t [N,3]; y = SoftmaxCrossEntropyLoss(a, t)", .loss = "graph"},
+        {.text = X("5") "ids t [N]; l = LogSoftmax(a); y = NegativeLogLikelihoodLoss(l, t)",
+         .loss = "graph"},
+        {.text =
+             X("5") "ids t [N]; l = SoftmaxCrossEntropyLoss(a, t); const c [] 0.25; m = Mul(l, c);"
+                    "par w [5,3]; b = MatMul(a, w); ids u [N]; k = SoftmaxCrossEntropyLoss(b, u);"
+                    "y = Add(m, k)",
+         .loss = "graph"},
+    };
+    RUN(cases)
+}
+
+static void mean_squares(void **state)
+{
+    static const grad_case cases[] = {
+        {.text = X("5") "y = Identity(a)", .loss = "mse"},
+        {.text = X("3,4") "y = Tanh(a)", .loss = "mse:0.5", .weight = 0.5},
+        {.text = X("2,3,4") "y = Softmax(a)", .loss = "mse:8", .weight = 8},
+        {.text = X("5") "y = Tanh(a); par w [5,4]; z = MatMul(a, w); out y; out z",
+         .loss = "y=mse;z=cross-entropy"},
+    };
+    RUN(cases)
+}
+
+/* ---- the test itself ---- */
+
+/** Distances that a slip in a rule would make. */
+static void slips_are_found(void **state)
+{
+    static const grad_case cases[] = {
+        {.text = X("13") "y = LeakyRelu(a) alpha=0.2",
+         .reference = X("13") "y = LeakyRelu(a) alpha=0.201"},
+        {.text = X("1,6,5") "y = AveragePool(a) kernel_shape=3,3 pads=1,1,1,1",
+         .reference = X("1,6,5") "y = AveragePool(a) kernel_shape=3,3 pads=1,1,1,1 "
+                                 "count_include_pad=1"},
+        {.text = X("2,5,5") "par w [3,2,2,2]; y = Conv(a, w) pads=1,0,0,1",
+         .reference = X("2,5,5") "par w [3,2,2,2]; y = Conv(a, w) pads=0,1,1,0"},
+        {.text = X("5") "y = Identity(a)", .loss = CE ",label-smoothing=0.1", .smoothing = 0.1001},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char name[64];
+        grad_case c = cases[i];
+        c.reference = c.reference ? c.reference : c.text;
+        assert_true(run_case(&c, 3, name, sizeof name) > BAR);
+    }
+}
+
+/** Whatever a model may contain and learn through stands in a case above. */
+static void every_operator_is_covered(void **state)
+{
+    /* arithmetic on shapes, and what only folds */
+    static const char *const constant =
+        " Shape Gather Concat Slice Constant ConstantOfShape Pad Mod Cast ";
+    (void)state;
+    for (int i = 0; itc_op_at(i); i++) {
+        const itc_op_def *op = itc_op_at(i);
+        char name[64];
+        (void)snprintf(name, sizeof name, " %s ", op->name);
+        if ((op->flags & ITC_OP_INTERNAL) == 0 && !strstr(constant, name) && !strstr(seen, name)) {
+            fail_msg("no case has %s", op->name);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(matmul),
+        cmocka_unit_test(gemm),
+        cmocka_unit_test(conv),
+        cmocka_unit_test(maxpool),
+        cmocka_unit_test(average_pool),
+        cmocka_unit_test(activations),
+        cmocka_unit_test(softmax),
+        cmocka_unit_test(shapes),
+        cmocka_unit_test(arithmetic),
+        cmocka_unit_test(many_uses),
+        cmocka_unit_test(cross_entropy),
+        cmocka_unit_test(mean_squares),
+        cmocka_unit_test(slips_are_found),
+        cmocka_unit_test(every_operator_is_covered), /* last: it looks at what ran */
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
