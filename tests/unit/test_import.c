@@ -667,9 +667,7 @@ static void models_of_real_exporters(void **state)
     itc_ctx *ctx = itc_ctx_new();
     const char *folder = getenv("ITC_MODELS");
     if (!folder) {
-        const char *here = strrchr(__FILE__, '/');
-        folder = itc_format(ctx, "%.*s/../../../shared/models",
-                            here ? (int)(here - __FILE__) : 1, here ? __FILE__ : ".");
+        folder = ITC_SOURCE_DIR "/../shared/models";
     }
     const int n = import_folder(folder) + import_folder(itc_format(ctx, "%s/thirdparty", folder));
     itc_ctx_free(ctx);
