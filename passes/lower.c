@@ -117,18 +117,22 @@ static void read_widths(itc_lower *l)
     const bool int16 = strcmp(itc_setting_string(g, "arith", "int8"), "int16") == 0;
     l->operand_bits = bits > 0 ? bits - 1 : int16 ? 15 : 7;
     l->wide_bits = 15;
-    l->state_bits = l->operand_bits <= 7 ? 15 : 31;
+    const int state = (int)itc_setting_int(g, "state_bits", 0);
+    l->state_bits = state > 0 ? state - 1 : l->operand_bits <= 7 ? 15 : 31;
     static const char *const phase[] = {"forward=", "backward=", "update="};
     const char *text = itc_setting_string(g, "rounding", "");
-    bool stochastic[3] = {false, true, true};
+    const char *mode[3] = {"nearest", "stochastic", "stochastic"};
     for (int i = 0; i < 3; i++) {
         const char *p = strstr(text, phase[i]);
         if (p) {
-            stochastic[i] = strncmp(p + strlen(phase[i]), "stochastic", 10) == 0;
+            p += strlen(phase[i]);
+            mode[i] = strncmp(p, "stochastic", 10) == 0 ? "stochastic"
+                      : strncmp(p, "floor", 5) == 0     ? "floor"
+                                                        : "nearest";
         }
     }
     for (int s = 0; s < ITC_SECTION_COUNT; s++) {
-        l->stochastic[s] = stochastic[s == ITC_BACKWARD ? 1 : s == ITC_UPDATE ? 2 : 0];
+        l->rounding[s] = mode[s == ITC_BACKWARD ? 1 : s == ITC_UPDATE ? 2 : 0];
     }
 }
 
@@ -285,7 +289,7 @@ static itc_status requant(itc_lower *l, const itc_node *n, const itc_value *v, c
     itc_set_int(g, m, "bits", bits);
     /* what a loss hands to its consumers is where the backward pass begins */
     const bool loss = n && (n->op->flags & ITC_OP_LOSS) != 0;
-    itc_set_int(g, m, "stochastic", l->stochastic[loss ? ITC_BACKWARD : m->section]);
+    itc_set_string(g, m, "rounding", l->rounding[loss ? ITC_BACKWARD : m->section]);
     itc_set_int(g, m, "optimizer", m->section == ITC_UPDATE);
     ITC_TRY(itc_lower_site(l, m, loss ? ITC_ROLE_LOSS : role_of(m->section, l->want[v->id])));
     ITC_TRY(itc_infer(g, m));

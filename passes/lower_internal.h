@@ -23,7 +23,7 @@ struct itc_lower {
     uint8_t *want;            /**< ITC_WANT_ mask of each value's consumers */
     const itc_node **consumer; /**< the only consumer, or NULL */
     int operand_bits, wide_bits, state_bits;
-    bool stochastic[ITC_SECTION_COUNT];
+    const char *rounding[ITC_SECTION_COUNT]; /**< nearest, stochastic or floor */
     uint8_t *site_index;      /**< sites given out, by import id and role */
     int max_import_id;
 };

@@ -19,6 +19,13 @@ typedef struct itr_rng {
     itr_status status;        /**< the first failure of a kernel; ITR_OK otherwise */
 } itr_rng;
 
+/** How a sum is rounded; a value of the argument `rounding`. */
+enum {
+    ITR_ROUND_NEAREST,
+    ITR_ROUND_STOCHASTIC,
+    ITR_ROUND_FLOOR /**< drops the bits: biased, a yardstick for experiments */
+};
+
 /**
  * One operand of a sum: coefficient * mantissas of x * 2^*e. `bits` bounds |x| < 2^bits.
  * stride[i] is in elements along axis i of the result; 0 broadcasts.

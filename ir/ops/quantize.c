@@ -7,6 +7,9 @@
 #include "ir/ops/util.h"
 #include "passes/lower.h"
 #include "passes/plan.h"
+#include "runtime/kernel.h"
+
+#include <string.h>
 
 itc_status itc_infer_broadcast(itc_graph *g, itc_node *n);
 
@@ -36,6 +39,15 @@ static itc_status requant_plan(itc_plan *p, itc_node *n)
     return ITC_OK;
 }
 
+/** The kernel's name of a rounding mode; nearest, stochastic, or floor (a yardstick). */
+static int rounding_of(const itc_node *n)
+{
+    const char *r = itc_string(n, "rounding");
+    return strcmp(r, "stochastic") == 0 ? ITR_ROUND_STOCHASTIC
+           : strcmp(r, "floor") == 0    ? ITR_ROUND_FLOOR
+                                        : ITR_ROUND_NEAREST;
+}
+
 static itc_status requant_emit(itc_emit *e, const itc_node *n)
 {
     const itc_type *t = &n->out[0]->type;
@@ -49,7 +61,7 @@ static itc_status requant_emit(itc_emit *e, const itc_node *n)
     itc_arg_shape(e, "shape", t->rank, t->dim);
     itc_arg_int(e, "rank", t->rank);
     itc_arg_int(e, "bits", itc_int(n, "bits") + 1);
-    itc_arg_int(e, "stochastic", itc_int(n, "stochastic"));
+    itc_arg_int(e, "rounding", rounding_of(n));
     itc_arg_int(e, "optimizer", itc_int(n, "optimizer"));
     itc_arg_int(e, "sticky", itc_int(n, "sticky"));
     itc_arg_int(e, "site", n->site);
@@ -59,7 +71,7 @@ static itc_status requant_emit(itc_emit *e, const itc_node *n)
 static const itc_attr_spec requant_attrs[] = {
     {.name = "coef", .kind = ITC_ATTR_COEFS, .required = true},
     {.name = "bits", .kind = ITC_ATTR_INT, .required = true},
-    {.name = "stochastic", .kind = ITC_ATTR_INT},
+    {.name = "rounding", .kind = ITC_ATTR_STRING, .s = "nearest"},
     {.name = "optimizer", .kind = ITC_ATTR_INT},
     {.name = "sticky", .kind = ITC_ATTR_INT},
     {0}};

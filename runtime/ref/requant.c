@@ -30,6 +30,7 @@ typedef struct mode {
     itr_rng *rng;
     uint32_t site;
     bool stochastic, optimizer;
+    bool floor; /**< drop the bits: no way to train, a yardstick for the tests */
 } mode;
 
 typedef struct sum {
@@ -408,6 +409,12 @@ static void round32(const mode *m, int64_t i0, int n, int s, int32_t *v)
     if (s == 0) {
         return;
     }
+    if (m->floor) {
+        for (int i = 0; i < n; i++) {
+            v[i] = itr_round_stochastic32(v[i], s, 0, 32);
+        }
+        return;
+    }
     if (!m->stochastic) {
         for (int i = 0; i < n; i++) {
             v[i] = itr_round_nearest32(v[i], s);
@@ -425,6 +432,12 @@ static void round64(const mode *m, int64_t i0, int n, int s, int64_t *v)
 {
     uint64_t random[BLOCK];
     if (s == 0) {
+        return;
+    }
+    if (m->floor) {
+        for (int i = 0; i < n; i++) {
+            v[i] = itr_round_stochastic(v[i], s, 0, 64);
+        }
         return;
     }
     if (!m->stochastic) {
@@ -470,9 +483,10 @@ static void store_zero(const itr_requant_args *a, const operand *op, int64_t n, 
     }
 }
 
-static mode mode_of(itr_rng *rng, int32_t site, bool stochastic, bool optimizer)
+static mode mode_of(itr_rng *rng, int32_t site, int32_t rounding, bool optimizer)
 {
-    const mode m = {rng, (uint32_t)site, stochastic && !rng->nearest_only, optimizer};
+    const mode m = {rng, (uint32_t)site, rounding == ITR_ROUND_STOCHASTIC && !rng->nearest_only,
+                    optimizer, rounding == ITR_ROUND_FLOOR};
     return m;
 }
 
@@ -480,7 +494,7 @@ static mode mode_of(itr_rng *rng, int32_t site, bool stochastic, bool optimizer)
 static bool prepare(const itr_requant_args *a, size_t width, sum *s, int *shift)
 {
     operand all[MAX_TERMS];
-    s->mode = mode_of(a->rng, a->site, a->stochastic != 0, a->optimizer != 0);
+    s->mode = mode_of(a->rng, a->site, a->rounding, a->optimizer != 0);
     s->terms = 0;
     s->n = 1;
     for (int i = 0; i < a->rank; i++) {
@@ -603,7 +617,7 @@ static bool accumulate(const mode *m, const operand *o, int64_t n, int64_t gap, 
 void itr_grid_add_ref(const itr_grid_add_args *a)
 {
     int64_t *acc = (int64_t *)a->acc;
-    const mode m = mode_of(a->rng, a->site, true, false);
+    const mode m = mode_of(a->rng, a->site, ITR_ROUND_STOCHASTIC, false);
     const int64_t shape[1] = {a->n};
     itr_term term = a->terms[0];
     for (int i = 0; i < ITR_MAX_RANK; i++) {

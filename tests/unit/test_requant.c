@@ -58,7 +58,7 @@ static i128 rounded(const sample *c, i128 x, int64_t s, uint32_t draw, int64_t i
         return 0;
     }
     const i128 unit = (i128)1 << s;
-    if (!c->a.stochastic || c->rng.nearest_only) {
+    if (!c->a.rounding || c->rng.nearest_only) {
         return floor_div(2 * x + unit, 2 * unit);
     }
     const int width = s <= 16 && !c->a.optimizer ? 16 : s <= 32 ? 32 : 64;
@@ -275,7 +275,7 @@ static void new_sample(sample *c, uint64_t *seed, int terms)
     c->a.y = &c->y;
     c->a.e_y = &c->e_y;
     c->a.bits = widths[between(seed, 0, 4)];
-    c->a.stochastic = between(seed, 0, 1) != 0;
+    c->a.rounding = between(seed, 0, 1) != 0;
     c->a.optimizer = between(seed, 0, 1) != 0;
     c->a.site = (int32_t)between(seed, 0, 1 << 20);
     c->a.rng = &c->rng;
@@ -411,7 +411,7 @@ static void requant_zero_operands(void **state)
                           .shape = {4},
                           .rank = 1,
                           .bits = 8,
-                          .stochastic = 1,
+                          .rounding = 1,
                           .rng = &rng};
     itr_requant_i8_ref(&a);
     assert_memory_equal(y, x[0], 4);
@@ -530,7 +530,7 @@ static void requant_is_unbiased(void **state)
                           .shape = {N},
                           .rank = 1,
                           .bits = 8,
-                          .stochastic = 1,
+                          .rounding = 1,
                           .rng = &rng};
     for (int s = 2; s <= 23; s++) {
         const int32_t unit = 1 << s, value = (s % 2 ? -1 : 1) * (11 * unit + unit / 4);
