@@ -92,8 +92,13 @@ static const itc_node *describe(itc_importer *im, const pending *p)
     const char *opaque = NULL;
     itc_node *n = ITC_NEW(im->ctx, itc_node);
     set_origin(im, p, find_row(im, p->proto, &opaque), n);
-    n->n_out = p->n_out;
-    n->out = p->out;
+    if (p->proto->n_output > 0) {
+        itc_value *v = ITC_NEW(im->ctx, itc_value);
+        v->name = itc_strdup(im->ctx, p->proto->output[0]);
+        n->n_out = 1;
+        n->out = ITC_NEW_ARRAY(im->ctx, itc_value *, 1);
+        n->out[0] = v;
+    }
     return n;
 }
 
@@ -276,10 +281,13 @@ static itc_status check_arity(itc_importer *im, const itc_node *n)
 {
     const itc_op_def *op = n->op;
     const bool variadic = (op->flags & ITC_OP_VARIADIC) != 0;
-    if (n->n_in < op->in_min || (!variadic && n->n_in > op->in_max)) {
-        return itc_error(im->ctx, n, ITC_PARSE, "E0208", "%d inputs, expected %s%d to %d", n->n_in,
-                         variadic ? "at least " : "", op->in_min,
-                         variadic ? MAX_NODES : op->in_max);
+    if (n->n_in < op->in_min) {
+        return itc_error(im->ctx, n, ITC_PARSE, "E0208", "%d inputs, expected at least %d", n->n_in,
+                         op->in_min);
+    }
+    if (!variadic && n->n_in > op->in_max) {
+        return itc_error(im->ctx, n, ITC_UNSUPPORTED, "E0208", "%d inputs, expected at most %d",
+                         n->n_in, op->in_max);
     }
     if (n->n_out < op->out_min || n->n_out > op->out_max) {
         return itc_error(im->ctx, n, ITC_UNSUPPORTED, "E0208",

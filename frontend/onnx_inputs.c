@@ -228,9 +228,9 @@ static itc_status make_value(itc_importer *im, const input_list *list, const inp
     }
     const itc_type type = itc_type_make(in->dtype, in->rank, dim);
     itc_dim count;
-    if (!itc_type_count(&type, &count)) {
+    if (!itc_type_count(&type, &count) || count.size > INT32_MAX) {
         return itc_error(im->ctx, NULL, ITC_RANGE, "E0209",
-                         "input \"%s\": its element count overflows", in->name);
+                         "input \"%s\": a row has more than %d elements", in->name, INT32_MAX);
     }
     if (itc_value_find(im->g, in->name)) {
         return itc_error(im->ctx, NULL, ITC_PARSE, "E0204", "input \"%s\" is defined twice",

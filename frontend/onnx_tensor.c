@@ -275,10 +275,10 @@ static itc_status check_dims(itc_onnx_source *src, const char *name, int32_t typ
     fits = fits && itc_size_mul(*count, (int64_t)itc_dtype_size(dtype), &bytes);
     if (!fits || bytes > src->budget) {
         return itc_error(src->ctx, NULL, ITC_RANGE, "E0213",
-                         "tensor \"%s\" is too large: %s of at most %lld bytes for all tensors",
+                         "tensor \"%s\" is too large: %s, and %lld bytes are left for tensors",
                          name,
-                         fits ? itc_format(src->ctx, "%lld bytes", (long long)bytes)
-                              : "its element count overflows,",
+                         fits ? itc_format(src->ctx, "it has %lld bytes", (long long)bytes)
+                              : "its element count overflows",
                          (long long)src->budget);
     }
     src->budget -= bytes;

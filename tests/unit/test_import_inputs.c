@@ -162,7 +162,9 @@ static void inputs_that_are_not_possible(void **state)
     const input huge[] = {{"x", FLOAT, "N,4294967296"}};
     check_refused(1, huge, 0, NULL, "E0209", "extent 4294967296");
     const input overflow[] = {{"x", FLOAT, "N,2147483647,2147483647,2147483647"}};
-    check_refused(1, overflow, 0, NULL, "E0209", "overflows");
+    check_refused(1, overflow, 0, NULL, "E0209", "2147483647 elements");
+    const input large[] = {{"x", FLOAT, "N,65536,32768"}}; /* 2^31 */
+    check_refused(1, large, 0, NULL, "E0209", "2147483647 elements");
     const input rank[] = {{"x", FLOAT, "N,1,1,1,1,1,1,1,1"}};
     check_refused(1, rank, 0, NULL, "E0209", "rank 9");
     check_refused(0, NULL, 0, NULL, "E0209", "no input");
