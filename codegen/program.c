@@ -81,32 +81,38 @@ static bool same_exponent(const itc_value *a, const itc_value *b)
     return a->exp.slot >= 0 && a->exp.slot == b->exp.slot;
 }
 
-/** state = next state, where the update has not written it in place. */
+/** state = next state, as bytes. */
+static itc_status emit_copy(itc_emit *e, itc_graph *g, const itc_value *v, const itc_value *next,
+                            itc_record_list *list)
+{
+    if (!itc_type_equal(&next->type, &v->type)) {
+        return itc_error(g->ctx, next->def, ITC_INTERNAL, "E0405",
+                         "state \"%s\" of type %s takes a value of type %s", v->name,
+                         itc_type_text(g->ctx, &v->type), itc_type_text(g->ctx, &next->type));
+    }
+    ITC_TRY(itc_emit_call(e, NULL, "copy", 0, NULL));
+    itc_arg_ptr(e, "x", next);
+    itc_arg_ptr(e, "y", v);
+    itc_arg_dim(
+        e, "bytes",
+        itc_dim_of(itc_type_elements(&v->type, 1) * (int64_t)itc_dtype_size(v->type.dtype)));
+    ITC_TRY(itc_emit_end(e));
+    list->record[list->n - 1]->value = v;
+    list->record[list->n - 1]->from = next;
+    return ITC_OK;
+}
+
+/** The new state moves to where the state lives, unless the update has written it in place. */
 static itc_status emit_state(itc_emit *e, itc_graph *g, itc_record_list *list)
 {
     for (int i = 0; i < g->n_values; i++) {
-        itc_value *v = g->values[i];
-        itc_value *next = v->next_state;
+        const itc_value *v = g->values[i], *next = v->next_state;
         if (!itc_value_is_state(v) || !next) {
             continue;
         }
         itc_emit_begin(e, NULL, list);
         if (itc_value_root(next) != v) {
-            if (!itc_type_equal(&next->type, &v->type)) {
-                return itc_error(g->ctx, next->def, ITC_INTERNAL, "E0405",
-                                 "state \"%s\" of type %s takes a value of type %s", v->name,
-                                 itc_type_text(g->ctx, &v->type),
-                                 itc_type_text(g->ctx, &next->type));
-            }
-            ITC_TRY(itc_emit_call(e, NULL, "copy", 0, NULL));
-            itc_arg_ptr(e, "x", next);
-            itc_arg_ptr(e, "y", v);
-            itc_arg_dim(e, "bytes",
-                        itc_dim_of(itc_type_elements(&v->type, 1) *
-                                   (int64_t)itc_dtype_size(v->type.dtype)));
-            ITC_TRY(itc_emit_end(e));
-            list->record[list->n - 1]->value = v;
-            list->record[list->n - 1]->from = next;
+            ITC_TRY(emit_copy(e, g, v, next, list));
         }
         if (itc_value_exponents(v) > 0 && !same_exponent(v, next)) {
             itc_emit_exponent(e, v, next);
