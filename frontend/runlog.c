@@ -53,7 +53,8 @@ static void add_value(itc_strbuf *b, const json_t *v, int depth)
         itc_strbuf_add(b, json_is_true(v) ? "yes" : "no");
         break;
     case JSON_ARRAY:
-        json_array_foreach (v, i, item) {
+        json_array_foreach(v, i, item)
+        {
             itc_strbuf_add(b, i > 0 ? " " : "");
             if (depth < MAX_DEPTH) {
                 add_value(b, item, depth + 1);
@@ -61,7 +62,8 @@ static void add_value(itc_strbuf *b, const json_t *v, int depth)
         }
         break;
     case JSON_OBJECT:
-        json_object_foreach ((json_t *)v, key, item) {
+        json_object_foreach((json_t *)v, key, item)
+        {
             itc_strbuf_add(b, b->len > 0 ? " " : "");
             if (depth < MAX_DEPTH) {
                 add_value(b, item, depth + 1);
@@ -76,11 +78,13 @@ static void add_value(itc_strbuf *b, const json_t *v, int depth)
 
 static void add_setting(reader *r, const char *prefix, const char *key, const json_t *v, int depth)
 {
-    const char *name = prefix ? itc_format(r->ctx, "%s / %s", prefix, key) : itc_strdup(r->ctx, key);
+    const char *name =
+        prefix ? itc_format(r->ctx, "%s / %s", prefix, key) : itc_strdup(r->ctx, key);
     if (json_is_object(v) && depth < MAX_DEPTH) {
         const char *inner = NULL;
         json_t *item = NULL;
-        json_object_foreach ((json_t *)v, inner, item) {
+        json_object_foreach((json_t *)v, inner, item)
+        {
             add_setting(r, name, inner, item, depth + 1);
         }
         return;
@@ -121,7 +125,8 @@ static void read_start(reader *r, const json_t *event)
     log->n_settings = 0;
     const char *key = NULL;
     json_t *item = NULL;
-    json_object_foreach ((json_t *)event, key, item) {
+    json_object_foreach((json_t *)event, key, item)
+    {
         if (strcmp(key, "event") != 0) {
             add_setting(r, NULL, key, item, 0);
         }
