@@ -54,7 +54,7 @@ static itc_chunk *new_chunk(size_t size)
 
 void *itc_alloc(itc_ctx *ctx, size_t bytes)
 {
-    const size_t align = sizeof(max_align_t);
+    const size_t align = _Alignof(max_align_t);
     if (bytes > SIZE_MAX / 4) {
         out_of_memory();
         return NULL;

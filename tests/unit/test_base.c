@@ -20,7 +20,7 @@ static void alloc_is_zeroed_and_aligned(void **state)
     unsigned char *blocks[9];
     for (size_t i = 0; i < 9; i++) {
         blocks[i] = itc_alloc(ctx, sizes[i]);
-        assert_int_equal((uintptr_t)blocks[i] % sizeof(max_align_t), 0);
+        assert_int_equal((uintptr_t)blocks[i] % _Alignof(max_align_t), 0);
         for (size_t k = 0; k < sizes[i]; k++) {
             if (blocks[i][k] != 0) {
                 fail_msg("byte %zu of block %zu is not zero", k, i);
