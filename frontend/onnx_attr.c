@@ -43,10 +43,9 @@ int itc_onnx_attr_type(const Onnx__AttributeProto *a)
 
 static const char *type_name(int type)
 {
-    static const char *const names[] = {"undefined", "float", "int",  "string", "tensor",
+    static const char *const names[] = {"undefined", "float",  "int",  "string", "tensor",
                                         "graph",     "floats", "ints", "strings"};
-    return type >= 0 && type < (int)(sizeof names / sizeof names[0]) ? names[type]
-                                                                     : "another type";
+    return type >= 0 && type < (int)(sizeof names / sizeof names[0]) ? names[type] : "another type";
 }
 
 static int type_of_kind(itc_attr_kind kind)
@@ -96,11 +95,10 @@ static itc_status import_floats(itc_importer *im, const Onnx__AttributeProto *a,
     for (size_t i = 0; i < a->n_floats; i++) {
         v[i] = (double)a->floats[i];
     }
-    itc_attr_set(im->g, n,
-                 (itc_attr){.name = a->name,
-                            .kind = ITC_ATTR_FLOATS,
-                            .n = (int32_t)a->n_floats,
-                            .u.floats = v});
+    itc_attr_set(
+        im->g, n,
+        (itc_attr){
+            .name = a->name, .kind = ITC_ATTR_FLOATS, .n = (int32_t)a->n_floats, .u.floats = v});
     return ITC_OK;
 }
 
@@ -158,8 +156,9 @@ static itc_status import_attr(itc_importer *im, const Onnx__AttributeProto *a, i
     }
     const int type = itc_onnx_attr_type(a);
     if (type != type_of_kind(spec->kind)) {
-        return itc_error(im->ctx, n, ITC_TYPE, "E0207", "attribute \"%s\" is of type %s, expected %s",
-                         name, type_name(type), type_name(type_of_kind(spec->kind)));
+        return itc_error(im->ctx, n, ITC_TYPE, "E0207",
+                         "attribute \"%s\" is of type %s, expected %s", name, type_name(type),
+                         type_name(type_of_kind(spec->kind)));
     }
     return import_value(im, a, n);
 }

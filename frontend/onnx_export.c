@@ -40,8 +40,7 @@ static itc_status visit_field(exporter *ex, ProtobufCMessage *m, const ProtobufC
 
 static bool is_default_op(const Onnx__NodeProto *p, const char *type)
 {
-    return strcmp(itc_onnx_text(p->op_type), type) == 0 &&
-           itc_onnx_domain(p->domain)[0] == '\0';
+    return strcmp(itc_onnx_text(p->op_type), type) == 0 && itc_onnx_domain(p->domain)[0] == '\0';
 }
 
 static bool node_uses(const Onnx__NodeProto *p, const char *name)

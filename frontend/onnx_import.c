@@ -18,11 +18,7 @@ typedef struct pending {
     int32_t n_in, n_out;
     itc_value **in, **out;
     bool constant; /**< a Constant node: its output is a CONST already */
-    enum {
-        NEW,
-        OPEN,
-        DONE
-    } state;
+    enum { NEW, OPEN, DONE } state;
 } pending;
 
 typedef struct pending_list {
@@ -81,8 +77,8 @@ static void set_origin(itc_importer *im, const pending *p, const itc_op_def *op,
     const char *type = itc_onnx_text(p->proto->op_type);
     n->import_id = p->number;
     n->onnx_name = itc_strdup(im->ctx, itc_onnx_text(p->proto->name));
-    n->onnx_op = domain[0] != '\0' ? itc_format(im->ctx, "%s.%s", domain, type)
-                                   : itc_strdup(im->ctx, type);
+    n->onnx_op =
+        domain[0] != '\0' ? itc_format(im->ctx, "%s.%s", domain, type) : itc_strdup(im->ctx, type);
     n->onnx_version = op ? itc_op_version(op, im->opset) : 0;
 }
 
@@ -128,8 +124,7 @@ static itc_value *add_const(itc_importer *im, const char *name, itc_tensor *data
 /** Strings have no type here: a node that nothing can be made of, unless nobody needs it. */
 static itc_value *add_strings(itc_importer *im, const char *name)
 {
-    itc_value *v =
-        itc_value_new(im->g, ITC_VALUE_NODE, name, (itc_type){.exp_axis = -1});
+    itc_value *v = itc_value_new(im->g, ITC_VALUE_NODE, name, (itc_type){.exp_axis = -1});
     itc_node *n = itc_node_append(im->g, NULL, 0, NULL, 1, &v);
     n->opaque = "tensor of strings";
     return v;
@@ -258,8 +253,8 @@ static itc_status define_outputs(itc_importer *im, pending *p)
             return itc_error(im->ctx, describe(im, p), ITC_PARSE, "E0204",
                              "output \"%s\" is defined twice", proto->output[i]);
         }
-        p->out[i] = itc_value_new(im->g, ITC_VALUE_NODE, proto->output[i],
-                                  (itc_type){.exp_axis = -1});
+        p->out[i] =
+            itc_value_new(im->g, ITC_VALUE_NODE, proto->output[i], (itc_type){.exp_axis = -1});
     }
     return ITC_OK;
 }
@@ -290,8 +285,8 @@ static itc_status check_arity(itc_importer *im, const itc_node *n)
                          n->n_in, op->in_max);
     }
     if (n->n_out < op->out_min || n->n_out > op->out_max) {
-        return itc_error(im->ctx, n, ITC_UNSUPPORTED, "E0208",
-                         "%d outputs, %d to %d are supported", n->n_out, op->out_min, op->out_max);
+        return itc_error(im->ctx, n, ITC_UNSUPPORTED, "E0208", "%d outputs, %d to %d are supported",
+                         n->n_out, op->out_min, op->out_max);
     }
     for (int i = 0; i < n->n_in && i < op->in_min; i++) {
         if (!n->in[i]) {
@@ -339,8 +334,8 @@ static pending *unplaced_maker(const pending_list *list, const pending *p, int *
  * Places p behind everything it depends on. The stack holds a path of nodes, each with the operand
  * to look at next; a node that is met again on its own path closes a cycle.
  */
-static itc_status place(itc_importer *im, pending_list *list, pending *p, pending **path,
-                        int *next, itc_status *first)
+static itc_status place(itc_importer *im, pending_list *list, pending *p, pending **path, int *next,
+                        itc_status *first)
 {
     int depth = 0;
     path[0] = p;
@@ -392,8 +387,8 @@ static itc_status append_nodes(itc_importer *im, pending_list *list)
 static itc_status import_nodes(itc_importer *im)
 {
     if (im->graph->n_node > MAX_NODES) {
-        return itc_error(im->ctx, NULL, ITC_RANGE, "E0217", "the model has %zu nodes, the limit is %d",
-                         im->graph->n_node, MAX_NODES);
+        return itc_error(im->ctx, NULL, ITC_RANGE, "E0217",
+                         "the model has %zu nodes, the limit is %d", im->graph->n_node, MAX_NODES);
     }
     pending_list list = {.n = (int)im->graph->n_node};
     list.v = ITC_NEW_ARRAY(im->ctx, pending, list.n);
@@ -468,14 +463,12 @@ static itc_status find_opset(itc_importer *im)
     return ITC_OK;
 }
 
-itc_status itc_onnx_import(itc_ctx *ctx, const itc_onnx_model *model,
-                           const itc_import_options *opt, itc_graph **out)
+itc_status itc_onnx_import(itc_ctx *ctx, const itc_onnx_model *model, const itc_import_options *opt,
+                           itc_graph **out)
 {
     static const itc_import_options defaults = {0};
-    itc_importer im = {.ctx = ctx,
-                       .model = model,
-                       .graph = model->proto->graph,
-                       .options = opt ? opt : &defaults};
+    itc_importer im = {
+        .ctx = ctx, .model = model, .graph = model->proto->graph, .options = opt ? opt : &defaults};
     const int64_t max = im.options->max_bytes;
     im.source = (itc_onnx_source){ctx, model->dir, max > 0 ? max : DEFAULT_MAX_BYTES};
     ITC_TRY(find_opset(&im));

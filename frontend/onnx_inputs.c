@@ -31,8 +31,8 @@ static int by_text(const void *a, const void *b)
 static size_t initializer_names(itc_importer *im, const char ***out)
 {
     const Onnx__GraphProto *p = im->graph;
-    const char **names = ITC_NEW_ARRAY(im->ctx, const char *, p->n_initializer +
-                                                                  p->n_sparse_initializer);
+    const char **names =
+        ITC_NEW_ARRAY(im->ctx, const char *, p->n_initializer + p->n_sparse_initializer);
     size_t n = 0;
     for (size_t i = 0; i < p->n_initializer; i++) {
         names[n++] = itc_onnx_text(p->initializer[i]->name);
@@ -155,7 +155,8 @@ static itc_status check_symbolic_batch(itc_importer *im, const input_list *list,
     return ITC_OK;
 }
 
-/** Exporters that trace with one size fix it; then the extent that all inputs share is the batch. */
+/** Exporters that trace with one size fix it; then the extent that all inputs share is the batch.
+ */
 static itc_status check_fixed_batch(itc_importer *im, const input_list *list)
 {
     int max_rank = 0;
@@ -205,7 +206,8 @@ static itc_status fix_axis(itc_importer *im, const input_list *list, const input
             return ITC_OK;
         }
     }
-    if (in->axis[i].symbol[0] != '\0' && strcmp(in->axis[i].symbol, list->v[0].axis[0].symbol) == 0) {
+    if (in->axis[i].symbol[0] != '\0' &&
+        strcmp(in->axis[i].symbol, list->v[0].axis[0].symbol) == 0) {
         return itc_error(im->ctx, NULL, ITC_UNSUPPORTED, "E0211",
                          "axis %d of input \"%s\" is the batch (\"%s\"), which may only be the "
                          "first axis",
@@ -250,8 +252,8 @@ static itc_status check_dims_used(itc_importer *im, const input_list *list, cons
                              (long long)d->size);
         }
         if (!used[k]) {
-            const bool batch = list->v[0].axis[0].size < 0 &&
-                               strcmp(axis_name(im, &list->v[0], 0), d->name) == 0;
+            const bool batch =
+                list->v[0].axis[0].size < 0 && strcmp(axis_name(im, &list->v[0], 0), d->name) == 0;
             return itc_error(im->ctx, NULL, ITC_RANGE, "E0210",
                              batch ? "--dim %s: that axis is the batch, see --batch"
                                    : "--dim %s: no input has a symbolic axis of this name",

@@ -4,31 +4,38 @@
 #include <math.h>
 #include <string.h>
 
-typedef enum family {
-    NOT_READ,
-    REAL,
-    SIGNED,
-    UNSIGNED,
-    BOOLEAN
-} family;
+typedef enum family { NOT_READ, REAL, SIGNED, UNSIGNED, BOOLEAN } family;
 
 static const struct {
     const char *name;
     uint8_t bytes;
     family family;
-} types[] = {{"undefined", 0, NOT_READ},      {"float", 4, REAL},
-             {"uint8", 1, UNSIGNED},          {"int8", 1, SIGNED},
-             {"uint16", 2, UNSIGNED},         {"int16", 2, SIGNED},
-             {"int32", 4, SIGNED},            {"int64", 8, SIGNED},
-             {"string", 0, NOT_READ},         {"bool", 1, BOOLEAN},
-             {"float16", 2, REAL},            {"double", 8, REAL},
-             {"uint32", 4, UNSIGNED},         {"uint64", 8, UNSIGNED},
-             {"complex64", 8, NOT_READ},      {"complex128", 16, NOT_READ},
-             {"bfloat16", 2, REAL},           {"float8e4m3fn", 1, NOT_READ},
-             {"float8e4m3fnuz", 1, NOT_READ}, {"float8e5m2", 1, NOT_READ},
-             {"float8e5m2fnuz", 1, NOT_READ}, {"uint4", 0, NOT_READ},
-             {"int4", 0, NOT_READ},           {"float4e2m1", 0, NOT_READ},
-             {"float8e8m0", 1, NOT_READ},     {"uint2", 0, NOT_READ},
+} types[] = {{"undefined", 0, NOT_READ},
+             {"float", 4, REAL},
+             {"uint8", 1, UNSIGNED},
+             {"int8", 1, SIGNED},
+             {"uint16", 2, UNSIGNED},
+             {"int16", 2, SIGNED},
+             {"int32", 4, SIGNED},
+             {"int64", 8, SIGNED},
+             {"string", 0, NOT_READ},
+             {"bool", 1, BOOLEAN},
+             {"float16", 2, REAL},
+             {"double", 8, REAL},
+             {"uint32", 4, UNSIGNED},
+             {"uint64", 8, UNSIGNED},
+             {"complex64", 8, NOT_READ},
+             {"complex128", 16, NOT_READ},
+             {"bfloat16", 2, REAL},
+             {"float8e4m3fn", 1, NOT_READ},
+             {"float8e4m3fnuz", 1, NOT_READ},
+             {"float8e5m2", 1, NOT_READ},
+             {"float8e5m2fnuz", 1, NOT_READ},
+             {"uint4", 0, NOT_READ},
+             {"int4", 0, NOT_READ},
+             {"float4e2m1", 0, NOT_READ},
+             {"float8e8m0", 1, NOT_READ},
+             {"uint2", 0, NOT_READ},
              {"int2", 0, NOT_READ}};
 
 #define N_TYPES ((int32_t)(sizeof types / sizeof types[0]))
@@ -291,8 +298,8 @@ static bool is_external(const Onnx__TensorProto *t)
 }
 
 /** E0214 unless exactly one encoding is there, with as many elements as dims say. */
-static itc_status check_encoding(itc_onnx_source *src, const char *name,
-                                 const Onnx__TensorProto *t, int64_t count)
+static itc_status check_encoding(itc_onnx_source *src, const char *name, const Onnx__TensorProto *t,
+                                 int64_t count)
 {
     const size_t typed = t->n_float_data + t->n_int32_data + t->n_int64_data + t->n_double_data +
                          t->n_uint64_data + t->n_string_data;
@@ -427,9 +434,8 @@ itc_status itc_onnx_sparse_decode(itc_onnx_source *src, const char *name,
                                   const Onnx__SparseTensorProto *s, itc_tensor **out)
 {
     if (!s->values || !s->indices) {
-        return itc_error(src->ctx, NULL, ITC_PARSE, "E0216",
-                         "sparse tensor \"%s\" lacks its %s", name,
-                         s->values ? "indices" : "values");
+        return itc_error(src->ctx, NULL, ITC_PARSE, "E0216", "sparse tensor \"%s\" lacks its %s",
+                         name, s->values ? "indices" : "values");
     }
     itc_tensor *values = NULL;
     itc_tensor *indices = NULL;

@@ -50,8 +50,7 @@ ITC_NODISCARD itc_status itc_onnx_tensor_decode(itc_onnx_source *src, const char
                                                 const Onnx__TensorProto *t, itc_tensor **out);
 /** The same for a sparse tensor, whose other elements are zero. E0216: its indices. */
 ITC_NODISCARD itc_status itc_onnx_sparse_decode(itc_onnx_source *src, const char *name,
-                                                const Onnx__SparseTensorProto *s,
-                                                itc_tensor **out);
+                                                const Onnx__SparseTensorProto *s, itc_tensor **out);
 /** Puts external contents into the message (raw_data, in `arena`); nothing where there are none. */
 ITC_NODISCARD itc_status itc_onnx_tensor_inline(itc_onnx_source *src, itc_ctx *arena,
                                                 const char *name, Onnx__TensorProto *t);

@@ -66,8 +66,7 @@ static Onnx__TensorShapeProto *make_shape(onnx_build *b, const char *text)
     Onnx__TensorShapeProto *shape = ITC_NEW(b->arena, Onnx__TensorShapeProto);
     onnx__tensor_shape_proto__init(shape);
     for (size_t i = 0; i < n; i++) {
-        Onnx__TensorShapeProto__Dimension *d =
-            ITC_NEW(b->arena, Onnx__TensorShapeProto__Dimension);
+        Onnx__TensorShapeProto__Dimension *d = ITC_NEW(b->arena, Onnx__TensorShapeProto__Dimension);
         onnx__tensor_shape_proto__dimension__init(d);
         if (item[i][0] == '-' || (item[i][0] >= '0' && item[i][0] <= '9')) {
             d->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
@@ -126,8 +125,7 @@ Onnx__TensorProto *onnx_build_tensor(onnx_build *b, const char *name, int32_t ty
     return t;
 }
 
-Onnx__TensorProto *onnx_build_init(onnx_build *b, const char *name, int32_t type,
-                                   const char *shape)
+Onnx__TensorProto *onnx_build_init(onnx_build *b, const char *name, int32_t type, const char *shape)
 {
     Onnx__TensorProto *t = onnx_build_tensor(b, name, type, shape);
     APPEND(b, Onnx__TensorProto *, b->graph->initializer, b->graph->n_initializer, t);
@@ -222,8 +220,7 @@ Onnx__NodeProto *onnx_build_node(onnx_build *b, const char *type, const char *in
     return n;
 }
 
-Onnx__AttributeProto *onnx_build_attr(onnx_build *b, Onnx__NodeProto *n, const char *name,
-                                      int type)
+Onnx__AttributeProto *onnx_build_attr(onnx_build *b, Onnx__NodeProto *n, const char *name, int type)
 {
     Onnx__AttributeProto *a = ITC_NEW(b->arena, Onnx__AttributeProto);
     onnx__attribute_proto__init(a);

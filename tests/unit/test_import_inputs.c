@@ -9,14 +9,7 @@
 #include "frontend/onnx_import.h"
 #include "tests/support/onnx_build.h"
 
-enum {
-    FLOAT = 1,
-    INT64 = 7,
-    STRING = 8,
-    BOOL = 9,
-    FLOAT16 = 10,
-    DOUBLE = 11
-};
+enum { FLOAT = 1, INT64 = 7, STRING = 8, BOOL = 9, FLOAT16 = 10, DOUBLE = 11 };
 
 typedef struct input {
     const char *name;

@@ -12,11 +12,7 @@
 #include "frontend/onnx_import.h"
 #include "tests/support/onnx_build.h"
 
-enum {
-    FLOAT = 1,
-    FLOAT16 = 10,
-    DOUBLE = 11
-};
+enum { FLOAT = 1, FLOAT16 = 10, DOUBLE = 11 };
 
 /* A model under construction, a context, a folder for its files, and what was exported. */
 typedef struct fixture {
@@ -345,7 +341,8 @@ static void unwritable_output(void **state)
     const uint8_t *bytes = onnx_build_pack(f->b, &size);
     itc_onnx_model *m = NULL;
     assert_int_equal(itc_onnx_read_memory(f->ctx, bytes, size, &m), ITC_OK);
-    assert_int_equal(itc_onnx_export(f->ctx, m, NULL, 0, path_of(f, "no/such/out.onnx")), ITC_WRITE);
+    assert_int_equal(itc_onnx_export(f->ctx, m, NULL, 0, path_of(f, "no/such/out.onnx")),
+                     ITC_WRITE);
     assert_string_equal(itc_diag_get(f->ctx, 0)->id, "E0003");
     itc_onnx_close(m);
 }

@@ -107,8 +107,8 @@ static void decode_float16(void **state)
 {
     fixture *f = *state;
     const int32_t bits[] = {0x3c00, 0xc000, 0x0001, 0x7bff, 0x03ff, 0x8000, 0x7c00, 0x3555};
-    const double expected[] = {1.0, -2.0, 0x1p-24, 65504.0, 1023 * 0x1p-24, -0.0, INFINITY,
-                               0.333251953125};
+    const double expected[] = {1.0,  -2.0,     0x1p-24,       65504.0, 1023 * 0x1p-24,
+                               -0.0, INFINITY, 0.333251953125};
     const itc_tensor *t = decoded(f, with_int32(f, ITC_ONNX_FLOAT16, "8", 8, bits));
     for (int i = 0; i < 8; i++) {
         assert_true(itc_tensor_get(t, i) == expected[i]);
