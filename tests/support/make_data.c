@@ -1,10 +1,11 @@
 /*
  * Writes a small labelled data set as IDX files: ten classes, each a random picture, plus noise.
  *
- *     make_data PREFIX COUNT [SEED [ORDER]]
+ *     make_data PREFIX COUNT [SEED [ORDER [FIRST LAST]]]
  *
  * gives PREFIX-images.idx [COUNT,28,28] and PREFIX-labels.idx [COUNT]. The samples depend on SEED
- * alone; ORDER other than 0 writes the same samples in another order.
+ * alone; ORDER other than 0 writes the same samples in another order; FIRST and LAST (exclusive)
+ * write a part of them.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -50,7 +51,7 @@ static FILE *open_idx(const char *prefix, const char *suffix, uint32_t count, in
 int main(int argc, char **argv)
 {
     if (argc < 3) {
-        fprintf(stderr, "usage: make_data PREFIX COUNT [SEED [ORDER]]\n");
+        fprintf(stderr, "usage: make_data PREFIX COUNT [SEED [ORDER [FIRST LAST]]]\n");
         return 2;
     }
     const uint32_t count = (uint32_t)strtoul(argv[2], NULL, 10);
@@ -83,9 +84,15 @@ int main(int argc, char **argv)
         at[k - 1] = at[j];
         at[j] = t;
     }
-    FILE *images = open_idx(argv[1], "images", count, 3);
-    FILE *labels = open_idx(argv[1], "labels", count, 1);
-    for (uint32_t k = 0; k < count; k++) {
+    const uint32_t first = argc > 6 ? (uint32_t)strtoul(argv[5], NULL, 10) : 0;
+    const uint32_t last = argc > 6 ? (uint32_t)strtoul(argv[6], NULL, 10) : count;
+    if (first > last || last > count) {
+        fprintf(stderr, "make_data: expected FIRST <= LAST <= COUNT\n");
+        return 2;
+    }
+    FILE *images = open_idx(argv[1], "images", last - first, 3);
+    FILE *labels = open_idx(argv[1], "labels", last - first, 1);
+    for (uint32_t k = first; k < last; k++) {
         fwrite(sample[at[k]], 1, SIDE * SIDE, images);
         fputc(label[at[k]], labels);
     }
