@@ -317,7 +317,7 @@ static int64_t value_bytes(const itc_graph *g, const itc_value *x)
     const bool evaluation = x->def && x->def->section >= ITC_INFER;
     const int64_t batch = itc_setting_int(g, "batch", 64);
     const int64_t micro = itc_setting_int(g, "micro_batch", 0);
-    const int64_t rows = evaluation ? 1 : micro > 0 ? micro : batch;
+    const int64_t rows = evaluation ? 1 : micro > 0 && micro < batch ? micro : batch;
     itc_dim count = {0, false};
     int64_t bytes = (int64_t)itc_dtype_size(x->type.dtype);
     if (!itc_type_count(&x->type, &count) || !itc_size_mul(bytes, count.size, &bytes) ||
