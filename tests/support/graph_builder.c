@@ -388,6 +388,20 @@ gb_model *gb_open(const char *text, uint64_t seed, const char *settings)
     return b;
 }
 
+gb_model *gb_adopt(itc_ctx *ctx, itc_graph *g, const gb_model *like)
+{
+    gb_model *b = ITC_NEW(ctx, gb_model);
+    b->ctx = ctx;
+    b->g = g;
+    b->seed = like->seed;
+    b->n_ports = like->n_ports;
+    for (int i = 0; i < like->n_ports; i++) {
+        b->port[i] = like->port[i];
+        b->port[i].name = itc_strdup(ctx, like->port[i].name);
+    }
+    return b;
+}
+
 void gb_close(gb_model *b)
 {
     itc_ctx_free(b->ctx);

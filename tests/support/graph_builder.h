@@ -49,6 +49,8 @@ void gb_spread(gb_model *b);
 void gb_start(gb_model *b);
 /** gb_new, gb_set, to memory, gb_start. */
 gb_model *gb_open(const char *text, uint64_t seed, const char *settings);
+/** A model around a graph of another context, with the data of `like`. */
+gb_model *gb_adopt(itc_ctx *ctx, itc_graph *g, const gb_model *like);
 void gb_close(gb_model *b);
 
 /** One step on the first n rows of the data; fails the test unless ITR_OK. */
