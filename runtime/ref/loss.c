@@ -55,6 +55,12 @@ typedef struct row_sums {
     uint64_t distances;  /**< of all classes, Q24; for label smoothing */
 } row_sums;
 
+/** x * q / 2^30, rounded down; q <= 2^30. */
+static uint64_t share_q30(uint64_t x, uint64_t q)
+{
+    return itr_mulhi64(x, q) << 34 | (x * q) >> 30;
+}
+
 /** -log of the row's likelihood in Q24: log(sum) + (1-eps) * distance + eps * mean distance. */
 static uint64_t row_loss(const itr_cross_entropy_args *a, const row_sums *s)
 {
@@ -67,7 +73,7 @@ static uint64_t row_loss(const itr_cross_entropy_args *a, const row_sums *s)
     }
     const uint64_t eps = (uint64_t)a->smoothing_q30, mean = s->distances / (uint64_t)a->axis;
     const uint64_t one = (uint64_t)1 << 30;
-    return loss + (((uint64_t)s->distance >> 15) * (one - eps) >> 15) + ((mean >> 15) * eps >> 15);
+    return loss + share_q30((uint64_t)s->distance, one - eps) + share_q30(mean, eps);
 }
 
 /** (max - x[i]) in Q24. */
