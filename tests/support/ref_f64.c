@@ -167,6 +167,19 @@ static void eval_dropout(ref_model *r, const itc_node *n, ref_tensor *y)
     }
 }
 
+static void eval_batch_norm(ref_model *r, const itc_node *n, ref_tensor *y)
+{
+    const ref_tensor *x = in(r, n, 0), *scale = in(r, n, 1), *bias = in(r, n, 2);
+    const ref_tensor *mean = in(r, n, 3), *var = in(r, n, 4);
+    const int64_t inner = product(x, 2, x->rank);
+    reset(r, y, x->rank, x->dim);
+    for (int64_t i = 0; i < x->count; i++) {
+        const int64_t c = i / inner % x->dim[1];
+        const double deviation = sqrt(var->x[c] + attr_float(n, "epsilon", 1e-5));
+        y->x[i] = (x->x[i] - mean->x[c]) / deviation * scale->x[c] + bias->x[c];
+    }
+}
+
 /* ---- products ---- */
 
 static void eval_gemm(ref_model *r, const itc_node *n, ref_tensor *y)
@@ -466,15 +479,19 @@ static const struct {
     const char *op;
     void (*eval)(ref_model *r, const itc_node *n, ref_tensor *y);
 } table[] = {
-    {"Add", eval_binary},          {"Sub", eval_binary},         {"Mul", eval_binary},
-    {"Div", eval_binary},          {"Neg", eval_unary},          {"Relu", eval_unary},
-    {"LeakyRelu", eval_unary},     {"Clip", eval_unary},         {"Sigmoid", eval_unary},
-    {"Tanh", eval_unary},          {"Identity", eval_unary},     {"Dropout", eval_dropout},
-    {"Gemm", eval_gemm},           {"MatMul", eval_matmul},      {"Conv", eval_conv},
-    {"MaxPool", eval_pool},        {"AveragePool", eval_pool},   {"GlobalAveragePool", eval_pool},
-    {"Softmax", eval_softmax},     {"LogSoftmax", eval_softmax}, {"Reshape", eval_reshape},
-    {"Flatten", eval_view},        {"Squeeze", eval_view},       {"Unsqueeze", eval_view},
-    {"Transpose", eval_transpose},
+    {"Add", eval_binary},          {"Sub", eval_binary},
+    {"Mul", eval_binary},          {"Div", eval_binary},
+    {"Neg", eval_unary},           {"Relu", eval_unary},
+    {"LeakyRelu", eval_unary},     {"Clip", eval_unary},
+    {"Sigmoid", eval_unary},       {"Tanh", eval_unary},
+    {"Identity", eval_unary},      {"Dropout", eval_dropout},
+    {"Gemm", eval_gemm},           {"MatMul", eval_matmul},
+    {"Conv", eval_conv},           {"MaxPool", eval_pool},
+    {"AveragePool", eval_pool},    {"GlobalAveragePool", eval_pool},
+    {"Softmax", eval_softmax},     {"LogSoftmax", eval_softmax},
+    {"Reshape", eval_reshape},     {"Flatten", eval_view},
+    {"Squeeze", eval_view},        {"Unsqueeze", eval_view},
+    {"Transpose", eval_transpose}, {"BatchNormalization", eval_batch_norm},
 };
 
 void ref_forward(ref_model *r)

@@ -390,6 +390,11 @@ static const bias_case cases[] = {
     {.name = "clip and leaky relu",
      .text = "in x [N,6]; par u [6,8]; h = MatMul(x, u); const l [] -0.6; const m [] 0.7;"
              "c = Clip(h, l, m); par w [8,4]; i = MatMul(c, w); y = LeakyRelu(i) alpha=0.2"},
+    {.name = "batch normalisation",
+     .text = "in x [N,2,5,5]; par w [3,2,3,3]; c = Conv(x, w); par s [3] 0.5..1.5; par b [3];"
+             "const m [3] 0.2,-0.3,0.1; const v [3] 0.7,2,0.25;"
+             "n = BatchNormalization(c, s, b, m, v); r = Relu(n); par u [4,3,2,2];"
+             "y = Conv(r, u)"},
     {.name = "batched products, moves",
      .text = "in x [N,3,4]; par p [3,4]; a = Add(x, p); t = Transpose(a) perm=0,2,1;"
              "m = MatMul(a, t); ints s 0,-1; r = Reshape(m, s); par w [9,4]; y = MatMul(r, w)"},
