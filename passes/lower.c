@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { EXACT_BITS = 62 }; /* more than any sum has: an exact one is passed on as it is */
+
 itc_graph *itc_lower_graph(itc_lower *l)
 {
     return l->g;
@@ -20,7 +22,8 @@ int itc_lower_wide_bits(const itc_lower *l)
 
 static int bits_of_want(const itc_lower *l, int want)
 {
-    return (want & ITC_WANT_STATE) != 0  ? l->state_bits
+    return (want & ITC_WANT_EXACT) != 0  ? EXACT_BITS
+           : (want & ITC_WANT_STATE) != 0 ? l->state_bits
            : (want & ITC_WANT_WIDE) != 0 ? l->wide_bits
                                          : l->operand_bits;
 }
@@ -145,7 +148,7 @@ static int want_of_operand(const itc_lower *l, const itc_node *n)
         return ITC_WANT_OPERAND;
     }
     if (n->op->demand == ITC_DEMAND_EXACT) {
-        return 0;
+        return ITC_WANT_EXACT;
     }
     int want = 0;
     for (int i = 0; i < n->n_out; i++) {

@@ -4,7 +4,7 @@
 
 #include "passes/lower.h"
 
-enum { ITC_WANT_OPERAND = 1, ITC_WANT_WIDE = 2, ITC_WANT_STATE = 4 };
+enum { ITC_WANT_OPERAND = 1, ITC_WANT_WIDE = 2, ITC_WANT_STATE = 4, ITC_WANT_EXACT = 8 };
 
 /** What stands for a float value in the integer graph. */
 typedef struct itc_rep {
