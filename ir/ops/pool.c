@@ -283,7 +283,7 @@ static itc_status mean_type(itc_graph *g, const itc_node *n, const itc_window *w
                             itc_type *t)
 {
     const itc_type *x = &n->in[0]->type;
-    mean_rule r;
+    mean_rule r = {0};
     itc_dim count;
     ITC_TRY(itc_operand_real(g, n, 0));
     ITC_TRY(mean_rule_of(g, n, w, gradient, &r));
@@ -298,7 +298,7 @@ static itc_status mean_type(itc_graph *g, const itc_node *n, const itc_window *w
 
 static itc_status mean_plan(itc_plan *p, itc_node *n, const itc_window *w, bool gradient)
 {
-    mean_rule r;
+    mean_rule r = {0};
     if (n->out[0]->type.bits == 0) {
         return ITC_OK; /* floats */
     }
@@ -313,7 +313,7 @@ static itc_status mean_plan(itc_plan *p, itc_node *n, const itc_window *w, bool 
 
 static itc_status mean_emit(itc_emit *e, const itc_node *n, const itc_window *w, bool gradient)
 {
-    mean_rule r;
+    mean_rule r = {0};
     ITC_TRY(mean_rule_of(itc_emit_graph(e), n, w, gradient, &r));
     const bool sum = n->out[0]->type.dtype != ITC_F32 && r.shift;
     itc_value *types[2] = {n->in[0], n->out[0]};

@@ -11,8 +11,6 @@
 
 #include <string.h>
 
-itc_status itc_infer_broadcast(itc_graph *g, itc_node *n);
-
 /* ---- Requant ---- */
 
 static itc_status requant_infer(itc_graph *g, itc_node *n)

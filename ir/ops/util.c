@@ -282,3 +282,39 @@ itc_status itc_fold_same(itc_graph *g, itc_node *n, itc_tensor **out)
     out[0] = t ? itc_tensor_reshape(g->ctx, t, t->rank, dim) : NULL;
     return ITC_OK;
 }
+
+/* ---- types ---- */
+
+itc_status itc_infer_broadcast(itc_graph *g, itc_node *n)
+{
+    itc_type t = n->in[0]->type;
+    for (int i = 1; i < n->n_in; i++) {
+        const itc_type *a = &n->in[i]->type;
+        itc_type r = t;
+        r.rank = a->rank > t.rank ? a->rank : t.rank;
+        for (int k = 0; k < r.rank; k++) {
+            const int ka = k - (r.rank - a->rank), kt = k - (r.rank - t.rank);
+            const itc_dim one = {1, false};
+            const itc_dim da = ka < 0 ? one : a->dim[ka], dt = kt < 0 ? one : t.dim[kt];
+            if (itc_dim_equal(da, one)) {
+                r.dim[k] = dt;
+            } else if (itc_dim_equal(dt, one) || itc_dim_equal(da, dt)) {
+                r.dim[k] = da;
+            } else {
+                return itc_error(g->ctx, n, ITC_SHAPE, "E0240",
+                                 "operands %s and %s do not broadcast",
+                                 itc_type_text(g->ctx, &t), itc_type_text(g->ctx, a));
+            }
+        }
+        t = r;
+    }
+    n->out[0]->type = t;
+    return ITC_OK;
+}
+
+itc_status itc_infer_same_real(itc_graph *g, itc_node *n)
+{
+    ITC_TRY(itc_operand_real(g, n, 0));
+    n->out[0]->type = n->in[0]->type;
+    return ITC_OK;
+}

@@ -32,6 +32,11 @@ ITC_NODISCARD bool itc_dims_product(int n, const itc_dim *d, itc_dim *out);
 /** ceil(log2(v)) for v >= 1. */
 int itc_log2_ceil(int64_t v);
 
+/** Infer hook: numpy broadcasting of all operands; dtype and bits of operand 0. E0240. */
+ITC_NODISCARD itc_status itc_infer_broadcast(itc_graph *g, itc_node *n);
+/** Infer hook: the type of operand 0, which holds real numbers. E0228. */
+ITC_NODISCARD itc_status itc_infer_same_real(itc_graph *g, itc_node *n);
+
 /* ---- builders: nodes in our form, appended to g->insert ---- */
 
 /** x under another shape (of x's count; the dtype of `as` is not looked at). Returns x itself
