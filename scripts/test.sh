@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 . scripts/packages.sh
 
 # shellcheck disable=SC2086 # a list of words
-install_packages $BUILD_PACKAGES libcmocka-dev clang libclang-rt-14-dev libonnx-testdata \
+install_packages $BUILD_PACKAGES libcmocka-dev dataset-fashion-mnist clang libclang-rt-14-dev libonnx-testdata \
     gcc-aarch64-linux-gnu gcc-s390x-linux-gnu libc6-dev-arm64-cross libc6-dev-s390x-cross \
     qemu-user gcc-arm-none-eabi libnewlib-arm-none-eabi binutils
 
