@@ -187,7 +187,7 @@ itc_status itc_check_exponent(itc_ctx *ctx, const itc_option_def *d, const char 
 
 itc_status itc_check_norm(itc_ctx *ctx, const itc_option_def *d, const char *value)
 {
-    return check_word(ctx, d, value, strlen(value), "train", "frozen");
+    return check_word(ctx, d, value, strlen(value), "train|frozen", "");
 }
 
 itc_status itc_check_init(itc_ctx *ctx, const itc_option_def *d, const char *value)
