@@ -6,10 +6,10 @@ cd "$(dirname "$0")/.."
 . scripts/packages.sh
 
 # shellcheck disable=SC2086 # a list of words
-install_packages $BUILD_PACKAGES dataset-fashion-mnist
+install_packages $BUILD_PACKAGES libcmocka-dev dataset-fashion-mnist
 
-cmake --preset release -DITC_TESTS=OFF
-cmake --build --preset release
+cmake --preset release
+cmake --build --preset release --target intrain
 intrain=build/release/intrain
 demo=build/demo
 mkdir -p "$demo/data"
