@@ -262,6 +262,13 @@ static void extend(span *s, int32_t at)
     s->end = at > s->end ? at : s->end;
 }
 
+/** A step has several micro-batches. */
+static bool repeats(const itc_graph *g)
+{
+    const int64_t micro = itc_setting_int(g, "micro_batch", 0);
+    return micro > 0 && micro < itc_setting_int(g, "batch", 64);
+}
+
 /**
  * Lifetimes along one timeline: a step (prepare, forward, backward, update) or an evaluation
  * (prepare, infer, score). What is made before a loop and read in it is read in the next round
@@ -280,7 +287,9 @@ static span *lifetimes(verifier *v, bool evaluation)
     }
     const int32_t loop_end = evaluation ? first[ITC_SECTION_COUNT] : first[ITC_UPDATE] - 1;
     for (int s = 0; s < ITC_SECTION_COUNT; s++) {
-        const bool looped = s != ITC_PREPARE && s != ITC_UPDATE;
+        /* a step of one micro-batch runs its sections once */
+        const bool once = s == ITC_PREPARE || s == ITC_UPDATE || (!evaluation && !repeats(g));
+        const bool looped = !once;
         if (s != ITC_PREPARE && (s >= ITC_INFER) != evaluation) {
             continue;
         }

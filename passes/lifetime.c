@@ -44,7 +44,7 @@ static void touch(itc_lifetime *all, itc_value *v, itc_section s, int at, int lo
     }
     /* what is made before a loop and read in it is read again in the next round */
     const bool outside = !root->def || root->def->section == ITC_PREPARE;
-    if (outside && s != ITC_PREPARE && s != ITC_UPDATE) {
+    if (outside && loop_end >= 0 && s != ITC_PREPARE && s != ITC_UPDATE) {
         extend(s < ITC_INFER ? &l->train : &l->eval, loop_end);
     }
 }
@@ -59,7 +59,9 @@ itc_lifetime *itc_lifetimes(itc_graph *g)
     for (int s = 0; s < ITC_SECTION_COUNT; s++) {
         first[s + 1] = first[s] + g->section[s].n;
     }
-    const int train_loop = first[ITC_UPDATE] - 1, eval_loop = first[ITC_SECTION_COUNT];
+    const bool repeats = itc_graph_rows(g) < itc_setting_int(g, "batch", 64);
+    const int train_loop = repeats ? first[ITC_UPDATE] - 1 : -1;
+    const int eval_loop = first[ITC_SECTION_COUNT];
     for (int s = 0; s < ITC_SECTION_COUNT; s++) {
         const itc_node_list *list = &g->section[s];
         const int loop_end = s < ITC_INFER ? train_loop : eval_loop;

@@ -292,9 +292,12 @@ static itc_status requant(itc_lower *l, const itc_node *n, const itc_value *v, c
     itc_set_int(g, m, "bits", bits);
     /* what a loss hands to its consumers is where the backward pass begins */
     const bool loss = n && (n->op->flags & ITC_OP_LOSS) != 0;
-    itc_set_string(g, m, "rounding", l->rounding[loss ? ITC_BACKWARD : m->section]);
+    /* a forward value is rounded as one, though the backward pass may be the first to ask */
+    const bool forward = v->def && v->def->section <= ITC_FORWARD && m->section == ITC_BACKWARD;
+    const itc_section phase = loss ? ITC_BACKWARD : forward ? ITC_FORWARD : m->section;
+    itc_set_string(g, m, "rounding", l->rounding[phase]);
     itc_set_int(g, m, "optimizer", m->section == ITC_UPDATE);
-    ITC_TRY(itc_lower_site(l, m, loss ? ITC_ROLE_LOSS : role_of(m->section, l->want[v->id])));
+    ITC_TRY(itc_lower_site(l, m, loss ? ITC_ROLE_LOSS : role_of(phase, l->want[v->id])));
     ITC_TRY(itc_infer(g, m));
     itc_value_rename(g, m->out[0],
                      itc_format(g->ctx, "%s.%s", v->name, itc_dtype_name(m->out[0]->type.dtype)));
