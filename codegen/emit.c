@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "runtime/kernel.h"
+
 struct itc_emit {
     itc_graph *g;
     const itc_node *node;
@@ -147,6 +149,14 @@ void itc_arg_int(itc_emit *e, const char *field, int64_t v)
         fail(e, "too large", field);
     }
     argument(e, field, ITC_FIELD_INT, ITC_FIELD_INT)->i = v;
+}
+
+void itc_arg_rounding(itc_emit *e, const char *field, const char *mode)
+{
+    itc_arg_int(e, field,
+                strcmp(mode, "stochastic") == 0 ? ITR_ROUND_STOCHASTIC
+                : strcmp(mode, "floor") == 0    ? ITR_ROUND_FLOOR
+                                               : ITR_ROUND_NEAREST);
 }
 
 void itc_arg_real(itc_emit *e, const char *field, double v)

@@ -24,6 +24,8 @@ void itc_arg_exp(itc_emit *e, const char *field, const itc_value *v); /**< EIN o
                                                                            v has no exponent */
 void itc_arg_dim(itc_emit *e, const char *field, itc_dim d);
 void itc_arg_int(itc_emit *e, const char *field, int64_t v);
+/** nearest, stochastic, or floor (a yardstick for experiments). */
+void itc_arg_rounding(itc_emit *e, const char *field, const char *mode);
 void itc_arg_real(itc_emit *e, const char *field, double v);
 void itc_arg_shape(itc_emit *e, const char *field, int rank, const itc_dim *d);
 void itc_arg_ints(itc_emit *e, const char *field, int n,

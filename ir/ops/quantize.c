@@ -7,9 +7,6 @@
 #include "ir/ops/util.h"
 #include "passes/lower.h"
 #include "passes/plan.h"
-#include "runtime/kernel.h"
-
-#include <string.h>
 
 /* ---- Requant ---- */
 
@@ -37,15 +34,6 @@ static itc_status requant_plan(itc_plan *p, itc_node *n)
     return ITC_OK;
 }
 
-/** The kernel's name of a rounding mode; nearest, stochastic, or floor (a yardstick). */
-static int rounding_of(const itc_node *n)
-{
-    const char *r = itc_string(n, "rounding");
-    return strcmp(r, "stochastic") == 0 ? ITR_ROUND_STOCHASTIC
-           : strcmp(r, "floor") == 0    ? ITR_ROUND_FLOOR
-                                        : ITR_ROUND_NEAREST;
-}
-
 static itc_status requant_emit(itc_emit *e, const itc_node *n)
 {
     const itc_type *t = &n->out[0]->type;
@@ -59,7 +47,7 @@ static itc_status requant_emit(itc_emit *e, const itc_node *n)
     itc_arg_shape(e, "shape", t->rank, t->dim);
     itc_arg_int(e, "rank", t->rank);
     itc_arg_int(e, "bits", itc_int(n, "bits") + 1);
-    itc_arg_int(e, "rounding", rounding_of(n));
+    itc_arg_rounding(e, "rounding", itc_string(n, "rounding"));
     itc_arg_int(e, "optimizer", itc_int(n, "optimizer"));
     itc_arg_int(e, "sticky", itc_int(n, "sticky"));
     itc_arg_int(e, "site", n->site);
