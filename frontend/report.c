@@ -175,6 +175,17 @@ static void push(itc_series *all, int *n, itc_series s, const itc_runlog *r, int
     all[(*n)++] = s;
 }
 
+/* The first steps rise from chance: on their scale all that follows would look alike. Where there
+ * are evaluations, the training's accuracy is drawn from the first one on. */
+static void skip_rise(itc_series *s, double first)
+{
+    while (s->n > 0 && s->x[0] < first) {
+        s->x++;
+        s->y++;
+        s->n--;
+    }
+}
+
 static void write_curve(const page *p, curve what, const char *title)
 {
     itc_series *all = ITC_NEW_ARRAY(p->ctx, itc_series, 3 * p->n);
@@ -188,9 +199,10 @@ static void write_curve(const page *p, curve what, const char *title)
         }
         push(all, &n, s, r, i, ITC_SERIES_FAINT);
         s.y = itc_runlog_smooth(p->ctx, s.y, s.n);
-        /* The training's accuracy stays behind that of the evaluation, where there is one. */
-        const bool behind = what == ACCURACY && r->n_evals > 0;
-        push(all, &n, s, r, i, behind ? ITC_SERIES_FAINT : ITC_SERIES_LINE);
+        if (what == ACCURACY && best(r)) {
+            skip_rise(&s, (double)r->evals[0].step);
+        }
+        push(all, &n, s, r, i, ITC_SERIES_LINE);
         push(all, &n, series_of(p, r->evals, r->n_evals, what), r, i, ITC_SERIES_MARKS);
     }
     const itc_chart chart = {
