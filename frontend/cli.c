@@ -83,7 +83,6 @@ static int run_command(itc_cli *c, int argc, char **argv)
         itc_help_command(&text, command);
         return print_text(c->ctx, &text);
     }
-    itc_set_file(c->ctx, NULL);
     return run[command](c);
 }
 

@@ -2,9 +2,22 @@
  * compile, dump, opt: graphs and programs out of models.
  */
 #include <string.h>
+#include <unistd.h>
 
 #include "codegen/codegen.h"
 #include "frontend/cli.h"
+#include "frontend/process.h"
+
+/** A directory that was not there before is not left half written. */
+static itc_status write_directory(itc_graph *g, const char *out, const itc_codegen_options *opt)
+{
+    const bool fresh = access(out, F_OK) != 0;
+    const itc_status s = itc_codegen_directory(g, out, opt);
+    if (s != ITC_OK && fresh) {
+        itc_temp_remove(out);
+    }
+    return s;
+}
 
 static itc_status compile(itc_cli *c)
 {
@@ -21,7 +34,7 @@ static itc_status compile(itc_cli *c)
     const itc_codegen_options opt = {.source = itc_base_name(o->args[0]),
                                      .embed = itc_options_flag(o, ITC_OPT_embed)};
     if (directory) {
-        ITC_TRY(itc_codegen_directory(g, out, &opt));
+        ITC_TRY(write_directory(g, out, &opt));
         itc_cli_say(c, "%s: a trainer of %s; build it with: make -C %s", out, g->name, out);
         return ITC_OK;
     }

@@ -10,17 +10,21 @@ static int print(itc_cli *c, const itc_strbuf *b)
     return itc_exit_code(itc_write_file(c->ctx, "-", b->text, b->len));
 }
 
-static const char *versions(itc_ctx *ctx, const itc_op_def *op)
+/** Versions of ONNX at which the definition changed, from the first that is imported on. */
+static const char *versions(itc_ctx *ctx, const itc_op_def *op, bool all)
 {
     itc_strbuf b;
+    int first = op->opset_min, last = op->opset_min;
     itc_strbuf_init(&b, ctx);
     for (const uint8_t *v = op->versions; v && *v; v++) {
-        const bool current = !v[1];
-        if (current || v[1] > op->opset_min) {
-            itc_strbuf_printf(&b, "%s%d", b.len ? "," : "", *v);
+        if (v[1] == 0 || v[1] > op->opset_min) {
+            itc_strbuf_printf(&b, "%s%d", b.len ? ", " : "", *v);
+            first = *v < first ? *v : first;
+            last = *v;
         }
     }
-    return b.len ? b.text : itc_format(ctx, "%d", op->opset_min);
+    return all ? b.text : first == last ? itc_format(ctx, "%d", last)
+                                        : itc_format(ctx, "%d-%d", first, last);
 }
 
 static const char *yes(bool x)
@@ -28,24 +32,28 @@ static const char *yes(bool x)
     return x ? "yes" : "-";
 }
 
-/* Folded ones are computed when compiling: they need no code. */
+/** An operator that turns into others has what they have. */
+static const char *has(const itc_op_def *op, bool own)
+{
+    return own ? "yes" : op->normalize ? "as" : "-";
+}
+
 static void op_row(itc_strbuf *b, const itc_op_def *op, bool json, bool *first)
 {
-    const char *gradient = yes(op->grad != NULL);
-    const char *integer = yes(op->lower != NULL), *code = yes(op->emit != NULL);
+    const char *gradient = has(op, op->grad != NULL), *integer = has(op, op->lower != NULL);
+    const char *kernel = has(op, op->emit != NULL), *fold = yes(op->fold != NULL);
     if (!json) {
-        itc_strbuf_printf(b, "%-26s %-16s %-9s %-8s %-7s %-7s %s\n", op->name,
-                          versions(b->ctx, op), gradient, integer, code, yes(op->fold != NULL),
+        itc_strbuf_printf(b, "%-26s %-8s %-9s %-8s %-7s %-7s %s\n", op->name,
+                          versions(b->ctx, op, false), gradient, integer, kernel, fold,
                           op->summary ? op->summary : "");
         return;
     }
     itc_strbuf_printf(b,
                       "%s\n  {\"op\": \"%s\", \"domain\": \"%s\", \"versions\": [%s], "
-                      "\"gradient\": %s, \"integer\": %s, \"kernel\": %s, \"folded\": %s}",
+                      "\"gradient\": \"%s\", \"integer\": \"%s\", \"kernel\": \"%s\", "
+                      "\"folded\": \"%s\"}",
                       *first ? "" : ",", op->name, op->domain ? op->domain : "",
-                      versions(b->ctx, op), op->grad ? "true" : "false",
-                      op->lower ? "true" : "false", op->emit ? "true" : "false",
-                      op->fold ? "true" : "false");
+                      versions(b->ctx, op, true), gradient, integer, kernel, fold);
     *first = false;
 }
 
@@ -56,14 +64,16 @@ int itc_cmd_ops(itc_cli *c)
     itc_strbuf b;
     itc_strbuf_init(&b, c->ctx);
     itc_strbuf_add(&b, json ? "["
-                            : "operator                   versions         gradient  integer  "
-                              "kernel  folded  what it is\n");
+                            : "operator                   versions gradient  integer  kernel  "
+                              "folded  what it is\n");
     for (int i = 0; itc_op_at(i); i++) {
         if (!(itc_op_at(i)->flags & ITC_OP_INTERNAL)) {
             op_row(&b, itc_op_at(i), json, &first);
         }
     }
-    itc_strbuf_add(&b, json ? "\n]\n" : "");
+    itc_strbuf_add(&b, json ? "\n]\n"
+                            : "\nas: it becomes other operators, and has what they have; folded: "
+                              "computed when compiling, where its operands are known\n");
     return print(c, &b);
 }
 

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "frontend/onnx_import.h"
 
@@ -101,8 +102,17 @@ const char *itc_base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+/** Large tensors go to a file next to the text, unless the text goes to a device or a pipe. */
+static bool has_side_file(const char *path)
+{
+    struct stat st;
+    return strcmp(path, "-") != 0 &&
+           (stat(path, &st) != 0 || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode));
+}
+
 itc_status itc_driver_print(itc_graph *g, const char *format, const char *path)
 {
+    const char *side = NULL;
     itc_strbuf text, blob;
     itc_strbuf_init(&text, g->ctx);
     itc_strbuf_init(&blob, g->ctx);
@@ -110,15 +120,19 @@ itc_status itc_driver_print(itc_graph *g, const char *format, const char *path)
         itc_print_dot(g, &text);
     } else if (strcmp(format, "json") == 0) {
         itc_print_json(g, &text);
-    } else if (strcmp(path, "-") == 0) {
+    } else if (!has_side_file(path)) {
         itc_print(g, &(itc_print_options){.comments = true}, &text, NULL);
     } else {
-        const char *side = itc_format(g->ctx, "%s.bin", path);
+        side = itc_format(g->ctx, "%s.bin", path);
         itc_print(g, &(itc_print_options){.blob_path = itc_base_name(side), .comments = true},
                   &text, &blob);
-        if (blob.len > 0) {
-            ITC_TRY(itc_write_file(g->ctx, side, blob.text, blob.len));
-        }
     }
-    return itc_write_file(g->ctx, path, text.text, text.len);
+    if (blob.len > 0) {
+        ITC_TRY(itc_write_file(g->ctx, side, blob.text, blob.len));
+    }
+    const itc_status s = itc_write_file(g->ctx, path, text.text, text.len);
+    if (s != ITC_OK && blob.len > 0) {
+        (void)remove(side); /* without its text it is of no use */
+    }
+    return s;
 }

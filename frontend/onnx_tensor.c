@@ -47,7 +47,7 @@ static family family_of(int32_t type)
 
 const char *itc_onnx_type_name(itc_ctx *ctx, int32_t type)
 {
-    return type >= 0 && type < N_TYPES ? types[type].name : itc_format(ctx, "type %d", type);
+    return type >= 0 && type < N_TYPES ? types[type].name : itc_format(ctx, "number %d", type);
 }
 
 bool itc_onnx_type_dtype(int32_t type, itc_dtype *out)

@@ -278,3 +278,11 @@ itc_status itc_check_format(itc_ctx *ctx, const itc_option_def *d, const char *v
 {
     return check_word(ctx, d, value, strlen(value), "text|dot|json", "");
 }
+
+itc_status itc_check_extent(itc_ctx *ctx, const itc_option_def *d, const char *value)
+{
+    int w = 0, h = 0;
+    return itc_parse_extent(value, &w, &h)
+               ? ITC_OK
+               : refuse(ctx, d, value, "a width and a height such as 32x32, up to 4096");
+}

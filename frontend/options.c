@@ -61,6 +61,25 @@ bool itc_parse_bytes(const char *text, int64_t *out)
     return false;
 }
 
+bool itc_parse_extent(const char *text, int *w, int *h)
+{
+    char width[8];
+    const char *x = strchr(text, 'x');
+    uint64_t a = 0, b = 0;
+    if (!x || (size_t)(x - text) >= sizeof width) {
+        return false;
+    }
+    memcpy(width, text, (size_t)(x - text));
+    width[x - text] = '\0';
+    if (!itr_parse_unsigned(width, 4096, &a) || !itr_parse_unsigned(x + 1, 4096, &b) || a == 0 ||
+        b == 0) {
+        return false;
+    }
+    *w = (int)a;
+    *h = (int)b;
+    return true;
+}
+
 /** Levenshtein's distance, of words of less than 32 characters. */
 static int distance(const char *a, const char *b)
 {

@@ -84,6 +84,8 @@ ITC_NODISCARD itc_status itc_options_apply_late(const itc_options *o, itc_graph 
 
 /** "4096", "64K" (1000), "64KiB" (1024), … up to G; false: something else, or beyond int64. */
 bool itc_parse_bytes(const char *text, int64_t *out);
+/** "WxH", each from 1 to 4096. */
+bool itc_parse_extent(const char *text, int *w, int *h);
 /** The name nearest to `found` among n, if it looks like a misspelling; else NULL. */
 const char *itc_nearest(const char *found, const char *const *names, int n);
 

@@ -9,6 +9,7 @@
 #include "codegen/eval.h"
 #include "frontend/process.h"
 #include "runtime/host/args.h"
+#include "runtime/host/data.h"
 #include "runtime/host/trainer.h"
 
 void itc_args_add(itc_ctx *ctx, itc_args *a, const char *text)
@@ -42,13 +43,30 @@ void itc_args_trainer(itc_ctx *ctx, const itc_options *o, itc_args *a)
     }
 }
 
+static itc_status refuse(itc_ctx *ctx, const itr_message *m)
+{
+    itc_set_file(ctx, "intrain");
+    return itc_error(ctx, NULL, ITC_RANGE, itc_strdup(ctx, m->id), "%s", m->text);
+}
+
 /** What the trainer itself would refuse, said before anything is compiled. */
 static itc_status check_args(itc_ctx *ctx, const itc_args *a)
 {
     itr_options parsed;
     itr_message m = {0};
     if (itr_options_parse(&parsed, a->n, a->v, &m) != 0) {
-        return itc_error(ctx, NULL, ITC_RANGE, itc_strdup(ctx, m.id), "%s", m.text);
+        return refuse(ctx, &m);
+    }
+    const char *const specs[] = {parsed.data, parsed.eval};
+    for (int i = 0; i < 2; i++) {
+        itr_data_spec spec;
+        const int code = specs[i] ? itr_data_spec_parse(specs[i], &spec, &m) : 0;
+        if (specs[i]) {
+            itr_data_spec_free(&spec);
+        }
+        if (code != 0) {
+            return refuse(ctx, &m);
+        }
     }
     return ITC_OK;
 }

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ir/ctx.h"
@@ -230,25 +231,31 @@ itc_status itc_write_file(itc_ctx *ctx, const char *path, const void *bytes, siz
     if (strcmp(path, "-") == 0) {
         return write_stdout(ctx, bytes, n);
     }
+    /* A device or pipe is written as it is: renaming would replace it by a file. */
+    struct stat st;
+    const bool replace = stat(path, &st) != 0 || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode);
     /* The process number keeps two compilers that write the same file apart. */
-    char *temp = itc_format(ctx, "%s.tmp%ld", path, (long)getpid());
+    char *temp = replace ? itc_format(ctx, "%s.tmp%ld", path, (long)getpid())
+                         : itc_strdup(ctx, path);
     FILE *f = fopen(temp, "wb");
     if (!f) {
         return itc_error(ctx, NULL, ITC_WRITE, "E0003", "cannot write %s: %s", path,
                          strerror(errno));
     }
-    bool ok = write_all(fileno(f), bytes, n) && fsync(fileno(f)) == 0;
+    bool ok = write_all(fileno(f), bytes, n) && (!replace || fsync(fileno(f)) == 0);
     int reason = errno;
     if (fclose(f) != 0 && ok) {
         ok = false;
         reason = errno;
     }
-    if (ok && rename(temp, path) != 0) {
+    if (ok && replace && rename(temp, path) != 0) {
         ok = false;
         reason = errno;
     }
     if (!ok) {
-        (void)unlink(temp);
+        if (replace) {
+            (void)unlink(temp);
+        }
         return itc_error(ctx, NULL, ITC_WRITE, "E0003", "cannot write %s: %s", path,
                          strerror(reason));
     }
