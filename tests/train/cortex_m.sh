@@ -8,9 +8,13 @@ compile "$MODEL" "$WORK/t" --batch 1 --target cortex-m --embed
 name=$(basename "$MODEL" .onnx)
 cat >"$WORK/t/firmware.c" <<EOF
 #include "$name.h"
+
+extern const unsigned char ${name}_data[];
+extern const size_t ${name}_data_size;
 static ${name}_state state;
-static const unsigned char image[784];
-static const int label = 3;
+static unsigned char image[784];
+static int32_t label;
+
 void *memcpy(void *to, const void *from, size_t n)
 {
     for (size_t i = 0; i < n; i++) ((unsigned char *)to)[i] = ((const unsigned char *)from)[i];
@@ -21,18 +25,27 @@ void *memset(void *to, int v, size_t n)
     for (size_t i = 0; i < n; i++) ((unsigned char *)to)[i] = (unsigned char)v;
     return to;
 }
-int main(void)
+static bool read_data(void *at, void *bytes, size_t n)
 {
+    size_t *from = (size_t *)at;
+    if (n > ${name}_data_size - *from) return false;
+    memcpy(bytes, ${name}_data + *from, n);
+    *from += n;
+    return true;
+}
+void _start(void)
+{
+    size_t at = 0;
     const itr_array in = {image, ITR_U8, -8}, target = {&label, ITR_I32, 0};
     itr_metrics metrics;
-    return (int)${name}_step(&state, &in, &target, 1, &metrics);
+    if (${name}_init(&state, read_data, &at) != ITR_OK) for (;;) {}
+    for (;;) (void)${name}_step(&state, &in, &target, 1, &metrics);
 }
-void _start(void) { (void)main(); for (;;) {} }
 EOF
 cd "$WORK/t"
 flags="-std=c11 -ffreestanding -fno-builtin -mcpu=cortex-m7 -mthumb -mfloat-abi=soft -Os -ffunction-sections -fdata-sections -fno-strict-aliasing"
 objects=
-for c in "$name.c" firmware.c runtime/*.c runtime/ref/*.c; do
+for c in "$name.c" "${name}_data.c" firmware.c runtime/*.c runtime/ref/*.c runtime/host/sha256.c; do
     o=$(echo "$c" | tr / _).o
     # shellcheck disable=SC2086
     arm-none-eabi-gcc $flags -c "$c" -o "$o" || fail "$c does not compile freestanding"
