@@ -107,7 +107,9 @@ static itc_status finish(itc_lower *l)
 itc_status itc_pass_integer(itc_graph *g)
 {
     if (strcmp(itc_setting_string(g, "arith", "int8"), "float32") == 0) {
-        return float_inputs(g);
+        ITC_TRY(float_inputs(g));
+        itc_graph_sweep(g); /* numbers values as the text lists them, which placing goes by */
+        return ITC_OK;
     }
     itc_lower l = {.g = g, .n = g->n_values};
     ITC_TRY(itc_lower_begin(&l));
