@@ -213,5 +213,5 @@ int itc_cmd_check(itc_cli *c)
         s = s == ITC_OK ? written : s;
     }
     itc_ctx_free(o.ctx);
-    return itc_exit_code(s);
+    return itc_exit_code(itc_driver_blame(c->options.args[0], s));
 }

@@ -47,7 +47,7 @@ static itc_status compile(itc_cli *c)
 
 int itc_cmd_compile(itc_cli *c)
 {
-    return itc_exit_code(compile(c));
+    return itc_exit_code(itc_driver_blame(c->options.args[0], compile(c)));
 }
 
 int itc_cmd_dump(itc_cli *c)
@@ -108,5 +108,5 @@ static itc_status opt(itc_cli *c)
 
 int itc_cmd_opt(itc_cli *c)
 {
-    return itc_exit_code(opt(c));
+    return itc_exit_code(itc_driver_blame(c->options.args[0], opt(c)));
 }

@@ -28,6 +28,11 @@ static bool is_text(const char *path)
     return text;
 }
 
+itc_status itc_driver_blame(const char *path, itc_status s)
+{
+    return s == ITC_INTERNAL && is_text(path) ? ITC_PARSE : s;
+}
+
 static itc_status load_text(const itc_options *o, const char *path, itc_graph **out)
 {
     char *text = NULL;
@@ -35,7 +40,7 @@ static itc_status load_text(const itc_options *o, const char *path, itc_graph **
     itc_set_file(o->ctx, path);
     ITC_TRY(itc_read_file(o->ctx, path, ITC_MAX_FILE, &text, &n));
     ITC_TRY(itc_parse(o->ctx, path, text, n, out));
-    ITC_TRY(itc_verify(*out));
+    ITC_TRY(itc_driver_blame(path, itc_verify(*out)));
     return itc_options_apply_late(o, *out);
 }
 
@@ -93,7 +98,7 @@ itc_status itc_driver_run(const itc_options *o, const char *path, itc_stage stag
                          "the graph is of stage %s; stage %s lies before that",
                          itc_stage_name((*out)->stage), itc_stage_name(stage));
     }
-    return itc_run_to(*out, stage, &pipeline);
+    return itc_driver_blame(path, itc_run_to(*out, stage, &pipeline));
 }
 
 const char *itc_base_name(const char *path)

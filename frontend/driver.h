@@ -15,6 +15,11 @@
  * say. E0001, E0002, E01xx, E02xx, E0607.
  */
 ITC_NODISCARD itc_status itc_driver_load(const itc_options *o, const char *path, itc_graph **out);
+/**
+ * What to say of a failure: a graph that was read from text may be one that no pass writes, so that
+ * "a bug of ours" (ITC_INTERNAL) becomes bad input there.
+ */
+itc_status itc_driver_blame(const char *path, itc_status s);
 /** The pipeline's options among those of a command. */
 itc_pipeline_options itc_driver_pipeline(const itc_options *o);
 /** Loads, and takes the graph to `stage`; E0606 where the file is beyond that already. */
