@@ -78,8 +78,8 @@ static const char *kind_of(const itc_value *v)
 
 static bool is_listed(const itc_value *v)
 {
-    return v->kind == ITC_VALUE_PARAM || v->kind == ITC_VALUE_STAT ||
-           v->kind == ITC_VALUE_SLOT || v->kind == ITC_VALUE_CONST;
+    return v->kind == ITC_VALUE_PARAM || v->kind == ITC_VALUE_STAT || v->kind == ITC_VALUE_SLOT ||
+           v->kind == ITC_VALUE_CONST;
 }
 
 static const char *node_name(itc_ctx *ctx, const itc_node *n)
@@ -105,8 +105,8 @@ static void print_text(checker *k, const char *path)
     for (int i = 0; i < g->section[ITC_FORWARD].n; i++) {
         const itc_node *n = g->section[ITC_FORWARD].node[i];
         const verdict v = judge(k, n);
-        itc_strbuf_printf(&k->out, "%-5d %-32s %-22s %-8s %s\n", n->import_id,
-                          node_name(k->ctx, n), operator_of(k->ctx, n), v.word, v.reason);
+        itc_strbuf_printf(&k->out, "%-5d %-32s %-22s %-8s %s\n", n->import_id, node_name(k->ctx, n),
+                          operator_of(k->ctx, n), v.word, v.reason);
     }
     itc_strbuf_printf(&k->out, "\n%-38s %-22s %-9s %s\n", "tensor", "type", "kind", "why");
     for (int i = 0; i < g->n_values; i++) {

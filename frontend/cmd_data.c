@@ -40,7 +40,14 @@ static itc_status write_npy(itc_ctx *ctx, const char *path, const char *descr, i
         itc_strbuf_add(&head, " ");
     }
     itc_strbuf_add(&head, "\n");
-    const unsigned char start[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0,
+    const unsigned char start[10] = {0x93,
+                                     'N',
+                                     'U',
+                                     'M',
+                                     'P',
+                                     'Y',
+                                     1,
+                                     0,
                                      (unsigned char)(head.len & 255),
                                      (unsigned char)(head.len >> 8)};
     itc_strbuf_add_n(&b, (const char *)start, sizeof start);
@@ -69,8 +76,8 @@ static itc_status from_images(itc_cli *c, const char *folder, const char *out)
     if (o->given[ITC_OPT_size] && !itc_parse_extent(o->value[ITC_OPT_size], &w, &h)) {
         return ITC_INTERNAL; /* the option's check took it */
     }
-    itc_status s = itc_images_read(c->ctx, folder, itc_options_flag(o, ITC_OPT_gray) ? 1 : 3, w, h,
-                                   &images);
+    itc_status s =
+        itc_images_read(c->ctx, folder, itc_options_flag(o, ITC_OPT_gray) ? 1 : 3, w, h, &images);
     if (s == ITC_OK) {
         const int64_t dim[4] = {images.n, images.channels, images.height, images.width};
         s = write_npy(c->ctx, part_name(c->ctx, out, 'x'), "|u1", 4, dim, images.pixels,
@@ -161,9 +168,8 @@ static itc_status write_table(itc_cli *c, const itr_csv *t, const char *out)
     const char *labels = part_name(c->ctx, out, 'y');
     ITC_TRY(classes ? write_labels(c->ctx, labels, label, t->rows)
                     : write_npy(c->ctx, labels, "<f4", 1, dim, y, (size_t)t->rows * 4));
-    itc_cli_say(c, "%s, %s: %lld rows of %lld numbers, labels are %s",
-                part_name(c->ctx, out, 'x'), labels, (long long)t->rows, (long long)width,
-                classes ? "integers" : "floats");
+    itc_cli_say(c, "%s, %s: %lld rows of %lld numbers, labels are %s", part_name(c->ctx, out, 'x'),
+                labels, (long long)t->rows, (long long)width, classes ? "integers" : "floats");
     return ITC_OK;
 }
 

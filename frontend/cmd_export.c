@@ -12,8 +12,7 @@ static itc_status export(itc_cli *c, itc_onnx_model *model, const char *out)
     itc_checkpoint ckpt;
     int n = 0;
     ITC_TRY(itc_checkpoint_open(c->ctx, c->options.args[1], &ckpt));
-    itc_onnx_tensor_update *updates =
-        ITC_NEW_ARRAY(c->ctx, itc_onnx_tensor_update, ckpt.n + 1);
+    itc_onnx_tensor_update *updates = ITC_NEW_ARRAY(c->ctx, itc_onnx_tensor_update, ckpt.n + 1);
     for (int i = 0; i < ckpt.n; i++) {
         const itc_checkpoint_tensor *t = &ckpt.tensor[i];
         if (t->kind == ITR_PARAM || t->kind == ITR_STAT) {

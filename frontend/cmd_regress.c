@@ -70,8 +70,8 @@ static itc_status set_text(const zoo *z, int line, entry *e, const char *key, co
     const struct {
         const char *key;
         const char **to;
-    } text[] = {{"model", &e->model}, {"data", &e->data}, {"options", &e->options},
-                {"digest", &e->digest}};
+    } text[] = {
+        {"model", &e->model}, {"data", &e->data}, {"options", &e->options}, {"digest", &e->digest}};
     for (size_t i = 0; i < sizeof text / sizeof text[0]; i++) {
         if (strcmp(key, text[i].key) == 0) {
             *text[i].to = value;
@@ -183,9 +183,9 @@ static itc_status train(itc_ctx *ctx, const entry *e, const char *dir, bool inte
     itc_options_init(&o, ctx, ITC_CMD_train);
     ITC_TRY(itc_options_parse(&o, words.n, words.v));
     itc_args_trainer(ctx, &o, &a);
-    const char *const fixed[] = {"--data",  e->data, "--steps",
-                                 itc_format(ctx, "%lld", (long long)e->steps),
-                                 "--log",   log,     "--quiet"};
+    const char *const fixed[] = {
+        "--data", e->data, "--steps", itc_format(ctx, "%lld", (long long)e->steps),
+        "--log",  log,     "--quiet"};
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
         itc_args_add(ctx, &a, fixed[i]);
     }
@@ -263,8 +263,7 @@ static int run_one(itc_cli *c, const zoo *z, const entry *e, const char *dir, co
     itc_ctx *ctx = itc_ctx_new();
     outcome r = {0};
     const char *why = NULL;
-    itc_status s =
-        train(ctx, e, dir, itc_options_flag(&c->options, ITC_OPT_interpret), &r);
+    itc_status s = train(ctx, e, dir, itc_options_flag(&c->options, ITC_OPT_interpret), &r);
     if (s != ITC_OK) {
         itc_diag_print(ctx, stderr);
         why = "it does not compile or train";

@@ -23,8 +23,9 @@ static const char *versions(itc_ctx *ctx, const itc_op_def *op, bool all)
             last = *v;
         }
     }
-    return all ? b.text : first == last ? itc_format(ctx, "%d", last)
-                                        : itc_format(ctx, "%d-%d", first, last);
+    return all             ? b.text
+           : first == last ? itc_format(ctx, "%d", last)
+                           : itc_format(ctx, "%d-%d", first, last);
 }
 
 static const char *yes(bool x)

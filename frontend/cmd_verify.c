@@ -3,8 +3,8 @@
  *
  * The log's start event names the compile options, the trainer's arguments, and the hashes of the
  * model and the data; each end event names a step and a digest. For each of these the training runs
- * again up to that step. A log of a run that was resumed holds all of it, so it is repeated from the
- * start: resuming changes no bit.
+ * again up to that step. A log of a run that was resumed holds all of it, so it is repeated from
+ * the start: resuming changes no bit.
  */
 #include <jansson.h>
 #include <string.h>
@@ -106,9 +106,9 @@ static itc_status restore_settings(const record *r, itc_options *o)
 /** Options of a trainer that do not enter the trained state, or are replaced: with their values. */
 static bool is_dropped(const record *r, const char *name, size_t n)
 {
-    static const char *const drop[] = {"--log",    "--log-every",  "--save",  "--save-every",
-                                       "--eval",   "--eval-every", "--steps", "--epochs",
-                                       "--threads", "--digest",    "--quiet", "-q"};
+    static const char *const drop[] = {"--log",     "--log-every",  "--save",  "--save-every",
+                                       "--eval",    "--eval-every", "--steps", "--epochs",
+                                       "--threads", "--digest",     "--quiet", "-q"};
     for (size_t i = 0; i < sizeof drop / sizeof drop[0]; i++) {
         if (strlen(drop[i]) == n && memcmp(drop[i], name, n) == 0) {
             return true;
@@ -228,9 +228,7 @@ static itc_status repeat(itc_cli *c, const record *r, const itc_options *o, cons
 static itc_status verify(itc_cli *c, record *r, const char *dir, int *code)
 {
     itc_options o;
-    const char *model = c->options.given[ITC_OPT_model]
-                            ? c->options.value[ITC_OPT_model]
-                            : NULL;
+    const char *model = c->options.given[ITC_OPT_model] ? c->options.value[ITC_OPT_model] : NULL;
     int worst = 0;
     ITC_TRY(read_record(r, c->options.args[0]));
     model = model ? model : itc_format(r->ctx, "%s.onnx", text_of(r->start, "model"));

@@ -88,8 +88,7 @@ itc_pipeline_options itc_driver_pipeline(const itc_options *o)
         .verify_each = itc_options_flag(o, ITC_OPT_verify_each)};
 }
 
-itc_status itc_driver_run(const itc_options *o, const char *path, itc_stage stage,
-                          itc_graph **out)
+itc_status itc_driver_run(const itc_options *o, const char *path, itc_stage stage, itc_graph **out)
 {
     const itc_pipeline_options pipeline = itc_driver_pipeline(o);
     ITC_TRY(itc_driver_load(o, path, out));

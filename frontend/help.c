@@ -45,8 +45,7 @@ static void option_line(itc_strbuf *b, const itc_option_def *d)
         itc_strbuf_printf(b, "%*s", COLUMN - used, "");
     }
     const bool shown = d->otherwise && *d->otherwise && strcmp(d->otherwise, "0") != 0;
-    wrap(b, COLUMN,
-         shown ? itc_format(b->ctx, "%s (default %s)", d->help, d->otherwise) : d->help);
+    wrap(b, COLUMN, shown ? itc_format(b->ctx, "%s (default %s)", d->help, d->otherwise) : d->help);
 }
 
 void itc_help_program(itc_strbuf *b)
@@ -191,12 +190,13 @@ static void complete_bash(itc_strbuf *b)
         }
         itc_strbuf_add(b, "\" ;;\n");
     }
-    itc_strbuf_add(b, "        esac\n    fi\n    case $cur in\n"
-                      "    -*) COMPREPLY=($(compgen -W \"$words\" -- \"$cur\")) ;;\n"
-                      "    *) if [ \"$COMP_CWORD\" -eq 1 ] || [ \"${COMP_WORDS[1]}\" = help ]; then\n"
-                      "           COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
-                      "       else\n           COMPREPLY=($(compgen -f -- \"$cur\"))\n"
-                      "       fi ;;\n    esac\n}\ncomplete -o filenames -F _intrain intrain\n");
+    itc_strbuf_add(b,
+                   "        esac\n    fi\n    case $cur in\n"
+                   "    -*) COMPREPLY=($(compgen -W \"$words\" -- \"$cur\")) ;;\n"
+                   "    *) if [ \"$COMP_CWORD\" -eq 1 ] || [ \"${COMP_WORDS[1]}\" = help ]; then\n"
+                   "           COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+                   "       else\n           COMPREPLY=($(compgen -f -- \"$cur\"))\n"
+                   "       fi ;;\n    esac\n}\ncomplete -o filenames -F _intrain intrain\n");
 }
 
 /** A text in single quotes; zsh's own separators escaped where `zsh`. */
@@ -250,7 +250,8 @@ static void complete_fish(itc_strbuf *b)
         for (int i = 0; itc_option_at(i); i++) {
             const itc_option_def *d = itc_option_at(i);
             if (itc_option_of(d, (itc_command)c)) {
-                itc_strbuf_printf(b, "complete -c intrain -n '__fish_seen_subcommand_from %s' -l %s",
+                itc_strbuf_printf(b,
+                                  "complete -c intrain -n '__fish_seen_subcommand_from %s' -l %s",
                                   name, d->name);
                 itc_strbuf_add(b, d->arg ? " -r -d '" : " -d '");
                 quote(b, d->help, false);

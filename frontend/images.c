@@ -144,8 +144,7 @@ static itc_status list(itc_ctx *ctx, const char *folder, bool folders, const cha
     *n = 0;
     *out = NULL;
     if (!d) {
-        return itc_error(ctx, NULL, ITC_IO, "E0001", "cannot open %s: %s", folder,
-                         strerror(errno));
+        return itc_error(ctx, NULL, ITC_IO, "E0001", "cannot open %s: %s", folder, strerror(errno));
     }
     for (const struct dirent *e = readdir(d); e; e = readdir(d)) {
         struct stat st;
@@ -182,8 +181,8 @@ static void place(const picture *p, const itc_images *to, unsigned char *out)
     for (int y = 0; y < to->height; y++) {
         int y0, y1, x0, x1;
         int64_t wy, wx;
-        sample((((int64_t)(2 * y + 1) * p->height << 15) / to->height) - 32768, p->height, &y0,
-               &y1, &wy);
+        sample((((int64_t)(2 * y + 1) * p->height << 15) / to->height) - 32768, p->height, &y0, &y1,
+               &wy);
         for (int x = 0; x < to->width; x++) {
             sample((((int64_t)(2 * x + 1) * p->width << 15) / to->width) - 32768, p->width, &x0,
                    &x1, &wx);
@@ -211,8 +210,9 @@ static itc_status add(itc_ctx *ctx, const char *path, int label, bool resized, i
     }
     if (s == ITC_OK && !resized && (p.width != to->width || p.height != to->height)) {
         s = bad_picture(ctx, path,
-                        itc_format(ctx, "it has %dx%d pixels, the first has %dx%d; --size brings "
-                                        "all to one size",
+                        itc_format(ctx,
+                                   "it has %dx%d pixels, the first has %dx%d; --size brings "
+                                   "all to one size",
                                    p.width, p.height, to->width, to->height));
     }
     if (s == ITC_OK) {

@@ -15,8 +15,17 @@ static const itc_command_def commands[] = {
 #define IN(command) (1u << ITC_CMD_##command)
 static const itc_option_def options[] = {
 #define OPTION(id, name, letter, kind, arg, otherwise, setting, stage, check, in, help)            \
-    {#id,       name,          letter, ITC_OPTION_##kind, arg, otherwise, ITC_SETTING_##setting,   \
-     ITC_STAGE_##stage, in, itc_check_##check, help},
+    {#id,                                                                                          \
+     name,                                                                                         \
+     letter,                                                                                       \
+     ITC_OPTION_##kind,                                                                            \
+     arg,                                                                                          \
+     otherwise,                                                                                    \
+     ITC_SETTING_##setting,                                                                        \
+     ITC_STAGE_##stage,                                                                            \
+     in,                                                                                           \
+     itc_check_##check,                                                                            \
+     help},
 #include "frontend/options.def"
 #undef OPTION
 };
@@ -42,7 +51,7 @@ bool itc_parse_bytes(const char *text, int64_t *out)
     static const struct {
         const char *suffix;
         int64_t factor;
-    } unit[] = {{"", 1},          {"K", 1000},        {"M", 1000000},       {"G", 1000000000},
+    } unit[] = {{"", 1},          {"K", 1000},      {"M", 1000000},  {"G", 1000000000},
                 {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}};
     char digits[20];
     const size_t n = strspn(text, "0123456789");
@@ -207,7 +216,8 @@ itc_status itc_options_set(itc_options *o, const char *name, const char *value)
     return store(o, i, value);
 }
 
-/** One argument that begins with '-'; `next` is what follows. Returns how many were used in *used. */
+/** One argument that begins with '-'; `next` is what follows. Returns how many were used in *used.
+ */
 static itc_status parse_one(itc_options *o, const char *text, const char *next, int *used)
 {
     const bool is_long = text[1] == '-';
@@ -253,8 +263,7 @@ static itc_status check_together(const itc_options *o)
                          "--micro-batch: found %s, expected at most --batch, which is %s",
                          o->value[ITC_OPT_micro_batch], o->value[ITC_OPT_batch]);
     }
-    if (itc_options_int(o, ITC_OPT_bits) > 0 &&
-        strcmp(o->value[ITC_OPT_arith], "float32") == 0) {
+    if (itc_options_int(o, ITC_OPT_bits) > 0 && strcmp(o->value[ITC_OPT_arith], "float32") == 0) {
         return itc_error(o->ctx, NULL, ITC_RANGE, "E0604",
                          "--bits %s: --arith float32 has no integers whose width it could be",
                          o->value[ITC_OPT_bits]);

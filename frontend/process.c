@@ -13,7 +13,8 @@
 
 static volatile sig_atomic_t child;
 
-/* Sent to us alone, it must reach the child, which saves its work; from a terminal it gets its own. */
+/* Sent to us alone, it must reach the child, which saves its work; from a terminal it gets its own.
+ */
 static void pass_on(int signal)
 {
     const int reason = errno;
