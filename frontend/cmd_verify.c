@@ -46,6 +46,16 @@ static itc_status read_event(record *r, const char *line, size_t n)
         return malformed(r->ctx, "a line is not JSON");
     }
     if (strcmp(event, "start") == 0) {
+        static const char *const kept[] = {"lr", "schedule", "warmup", "batch", "settings"};
+        for (size_t i = 0; r->start && i < sizeof kept / sizeof kept[0]; i++) {
+            if (!json_equal(json_object_get(r->start, kept[i]), json_object_get(j, kept[i]))) {
+                json_decref(j);
+                return malformed(r->ctx, itc_format(r->ctx,
+                                                    "the training was resumed with another %s, "
+                                                    "which cannot be repeated from its start",
+                                                    kept[i]));
+            }
+        }
         json_decref(r->start);
         r->start = json_incref(j);
         r->starts++;

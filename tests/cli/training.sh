@@ -35,6 +35,13 @@ expect 2 'E0614: not the model' "$INTRAIN" verify run.jsonl --model "$MODELS/mlp
 expect 2 'E0614: not the data' "$INTRAIN" verify run.jsonl --model "$model" --interpret
 "$MAKE_DATA" train 160 1
 
+# a rate that is given outdoes the one in a checkpoint; another seed is refused
+run --steps 9 --resume half --lr 0.001 --log slow.jsonl
+grep -q '"event":"step","step":9.*"lr":0.001,' slow.jsonl || fail "--lr had no effect after --resume"
+run --steps 9 --resume half --lr 0.001 --log run.jsonl
+expect 2 'E0620: .*resumed with another lr' "$INTRAIN" verify run.jsonl --model "$model" --interpret
+expect 2 'E0522' run --steps 9 --resume half --seed 4
+
 # regress: recorded, repeated, then held against something else
 cat >zoo.toml <<END
 [softmax] # a comment
