@@ -1,120 +1,213 @@
 /**
- * Products, quotients and bounds of mantissas.
- * Shapes   `shape`, rank <= 8; operands by strides, 0 where they are broadcast
- * Units    product: e_a + e_b. Quotient: e_a - e_b - 23 (bytes), e_a - e_b - 40 (int16).
- *          Bounds: unchanged
- * Aliasing clip: y may be x or dy at the same address; else none
- * Source   ONNX Mul-14, Div-14, Clip-13; NUMERICS.md "Products and quotients"
+ * Products, quotients and bounds, element by element.
+ *
+ * Products and quotients
+ * Shapes   y `shape`, dense; a and b by their strides in elements, 0 where one is broadcast
+ * Units    product: y at e_a + e_b. Quotient: at e_a - e_b - 23 from int8, - 40 from int16
+ * Range    products are exact. A quotient is floor(a * 2^k / b + 1/2) with b = 0 taken for 1: the
+ *          divisor is at least one stored unit. |y| <= 127 * 2^23, 32767 * 2^40
+ * Aliasing none
+ * Source   ONNX Mul-14, Div-14
+ *
+ * Clip
+ * Shapes   x, dy, y [n]
+ * Units    y at x's exponent; the gradient at dy's
+ * Range    a bound is rounded to nearest on x's grid (clip_bounds)
+ * Aliasing y may be x, or dy
+ * Source   ONNX Clip-13; its gradient is dy strictly between the bounds, as the forward pass
+ *          rounds them, else 0 (our derivation)
  */
 #include "../kernel.h"
 #include "../numeric.h"
 
-/** Runs `body` for each element o of the result, operands at elements ia and ib. */
-#define FOR_EACH(a, ia, ib, o, body) \
-    do { \
-        int64_t at[ITR_MAX_RANK] = {0}, count = 1; \
-        for (int32_t d = 0; d < (a)->rank; d++) { \
-            count *= (a)->shape[d]; \
-        } \
-        int64_t ia = 0, ib = 0; \
-        for (int64_t o = 0; o < count; o++) { \
-            body; \
-            for (int32_t d = (a)->rank - 1; d >= 0; d--) { \
-                ia += (a)->stride_a[d]; \
-                ib += (a)->stride_b[d]; \
-                if (++at[d] < (a)->shape[d]) { \
-                    break; \
-                } \
-                ia -= at[d] * (a)->stride_a[d]; \
-                ib -= at[d] * (a)->stride_b[d]; \
-                at[d] = 0; \
-            } \
-        } \
-    } while (0)
+/** The axes of y after merging neighbours; axis 0 is the innermost. */
+typedef struct axes {
+    int n;
+    int64_t size[ITR_MAX_RANK], a[ITR_MAX_RANK], b[ITR_MAX_RANK], at[ITR_MAX_RANK];
+} axes;
 
-#define MUL_KERNEL(types, A, B, Y) \
-    void itr_mul_##types##_ref(const itr_binary_args *a) \
-    { \
-        const A *x = (const A *)a->a; \
-        const B *z = (const B *)a->b; \
-        Y *y = (Y *)a->y; \
-        FOR_EACH(a, ia, ib, o, y[o] = (Y)((int32_t)x[ia] * (int32_t)z[ib])); \
-    }
-
-MUL_KERNEL(i8i8i16, int8_t, int8_t, int16_t)
-MUL_KERNEL(i8i16i32, int8_t, int16_t, int32_t)
-MUL_KERNEL(i16i16i32, int16_t, int16_t, int32_t)
-
-/** floor(x / y + 1/2) for y != 0. */
-static int64_t divide(int64_t x, int64_t y)
+static axes merge(const itr_binary_args *v)
 {
-    if (y < 0) {
-        x = -x;
-        y = -y;
+    axes s = {.n = 1, .size = {1}};
+    for (int i = v->rank - 1; i >= 0; i--) {
+        const int k = s.n - 1;
+        if (v->shape[i] == 1) {
+            continue;
+        }
+        if (s.size[k] == 1) {
+            s.size[k] = v->shape[i];
+            s.a[k] = v->stride_a[i];
+            s.b[k] = v->stride_b[i];
+        } else if (v->stride_a[i] == s.a[k] * s.size[k] && v->stride_b[i] == s.b[k] * s.size[k]) {
+            s.size[k] *= v->shape[i];
+        } else {
+            s.size[s.n] = v->shape[i];
+            s.a[s.n] = v->stride_a[i];
+            s.b[s.n++] = v->stride_b[i];
+        }
     }
-    const int64_t twice = 2 * x + y, by = 2 * y;
-    const int64_t q = twice / by;
-    return q - (twice % by < 0);
+    return s;
 }
 
-/** A divisor of 0 counts as one unit: the quotient stays finite. */
-#define DIV_KERNEL(types, A, Y, bits) \
-    void itr_div_##types##_ref(const itr_binary_args *a) \
-    { \
-        const A *x = (const A *)a->a, *z = (const A *)a->b; \
-        Y *y = (Y *)a->y; \
-        FOR_EACH(a, ia, ib, o, \
-                 y[o] = (Y)divide((int64_t)x[ia] * ((int64_t)1 << (bits)), z[ib] ? z[ib] : 1)); \
-    }
-
-DIV_KERNEL(i8i8i32, int8_t, int32_t, 23)
-DIV_KERNEL(i16i16i64, int16_t, int64_t, 40)
-
-/** A bound on x's grid, to nearest; false where there is none or no mantissa reaches it. */
-static bool bound(int32_t m, int32_t e, int32_t e_x, int64_t limit, int64_t *out)
+/** Moves a and b to the next row; false after the last. */
+static bool next_row(axes *s, int64_t *a, int64_t *b)
 {
-    if (e == INT32_MIN) {
-        return false;
+    for (int i = 1; i < s->n; i++) {
+        *a += s->a[i];
+        *b += s->b[i];
+        if (++s->at[i] < s->size[i]) {
+            return true;
+        }
+        *a -= s->a[i] * s->size[i];
+        *b -= s->b[i] * s->size[i];
+        s->at[i] = 0;
     }
-    const int64_t s = (int64_t)e - e_x;
+    return false;
+}
+
+static bool empty(const itr_binary_args *v)
+{
+    for (int i = 0; i < v->rank; i++) {
+        if (v->shape[i] == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/** A row has one of three forms that compilers can vectorise, or strides of its own. */
+#define DEFINE_BINARY(name, type_a, type_b, type_y, op)                                            \
+    static void name##_row(const axes *s, const type_a *a, const type_b *b, type_y *y)             \
+    {                                                                                              \
+        const int64_t n = s->size[0], step_a = s->a[0], step_b = s->b[0];                          \
+        if (step_a == 1 && step_b == 1) {                                                          \
+            for (int64_t i = 0; i < n; i++) {                                                      \
+                y[i] = op(a[i], b[i]);                                                             \
+            }                                                                                      \
+        } else if (step_a == 1 && step_b == 0) {                                                   \
+            for (int64_t i = 0; i < n; i++) {                                                      \
+                y[i] = op(a[i], *b);                                                               \
+            }                                                                                      \
+        } else {                                                                                   \
+            for (int64_t i = 0; i < n; i++) {                                                      \
+                y[i] = op(a[i * step_a], b[i * step_b]);                                           \
+            }                                                                                      \
+        }                                                                                          \
+    }                                                                                              \
+    void itr_##name##_ref(const itr_binary_args *v)                                                \
+    {                                                                                              \
+        axes s = merge(v);                                                                         \
+        type_y *y = (type_y *)v->y;                                                                \
+        int64_t a = 0, b = 0;                                                                      \
+        if (empty(v)) {                                                                            \
+            return;                                                                                \
+        }                                                                                          \
+        do {                                                                                       \
+            name##_row(&s, (const type_a *)v->a + a, (const type_b *)v->b + b, y);                 \
+            y += s.size[0];                                                                        \
+        } while (next_row(&s, &a, &b));                                                            \
+    }
+
+static inline int16_t product16(int32_t a, int32_t b)
+{
+    return (int16_t)(a * b);
+}
+
+static inline int32_t product32(int32_t a, int32_t b)
+{
+    return a * b;
+}
+
+/** floor(a * 2^k / b + 1/2); |a|, |b| < 2^15, k <= 40. */
+static inline int64_t quotient(int64_t a, int64_t b, int k)
+{
+    if (b <= 0) {
+        a = b < 0 ? -a : a;
+        b = b < 0 ? -b : 1;
+    }
+    const int64_t n = a * ((int64_t)1 << (k + 1)) + b; /* over 2 * b */
+    const int64_t q = n / (2 * b);
+    return q - (n % (2 * b) < 0);
+}
+
+static inline int32_t quotient23(int32_t a, int32_t b)
+{
+    return (int32_t)quotient(a, b, 23);
+}
+
+static inline int64_t quotient40(int32_t a, int32_t b)
+{
+    return quotient(a, b, 40);
+}
+
+DEFINE_BINARY(mul_i8i8i16, int8_t, int8_t, int16_t, product16)
+DEFINE_BINARY(mul_i8i16i32, int8_t, int16_t, int32_t, product32)
+DEFINE_BINARY(mul_i16i16i32, int16_t, int16_t, int32_t, product32)
+DEFINE_BINARY(div_i8i8i32, int8_t, int8_t, int32_t, quotient23)
+DEFINE_BINARY(div_i16i16i64, int16_t, int16_t, int64_t, quotient40)
+
+/* ---- Clip ---- */
+
+/**
+ * m * 2^e on x's grid, rounded to nearest (ties up), limited to one unit beyond x's largest
+ * mantissa on either side.
+ */
+static int32_t on_grid(int32_t m, int64_t e, int64_t e_x, int32_t beyond)
+{
+    const int64_t s = e - e_x;
+    if (m == 0 || s < -62) {
+        return 0;
+    }
+    int64_t v = m;
     if (s < 0) {
-        *out = s < -62 ? 0 : itr_round_nearest(m, (int)-s);
-    } else if (m == 0) {
-        *out = 0;
-    } else if (itr_bitlen64(itr_abs64(m)) + s > 32) {
-        return false;
+        v = itr_round_nearest(v, (int)-s);
     } else {
-        *out = itr_shl64(m, (int)s);
+        v = s > 16 ? (m < 0 ? -beyond : beyond) : v * ((int64_t)1 << s);
     }
-    return *out >= -limit && *out <= limit;
+    return (int32_t)(v > beyond ? beyond : v < -beyond ? -beyond : v);
 }
 
-#define CLIP_KERNELS(name, T, limit) \
-    void itr_clip_##name##_ref(const itr_clip_args *a) \
-    { \
-        const T *x = (const T *)a->x; \
-        T *y = (T *)a->y; \
-        int64_t lo = -(limit), hi = (limit); \
-        const bool low = bound(a->lo_m, a->lo_e, *a->e_x, limit, &lo); \
-        const bool high = bound(a->hi_m, a->hi_e, *a->e_x, limit, &hi); \
-        for (int64_t i = 0; i < a->n; i++) { \
-            int64_t v = x[i]; \
-            v = low && v < lo ? lo : v; \
-            v = high && v > hi ? hi : v; \
-            y[i] = (T)v; \
-        } \
-    } \
-    void itr_clip_grad_##name##name##_ref(const itr_clip_args *a) \
-    { \
-        const T *x = (const T *)a->x, *dy = (const T *)a->dy; \
-        T *y = (T *)a->y; \
-        int64_t lo = 0, hi = 0; \
-        const bool low = bound(a->lo_m, a->lo_e, *a->e_x, limit, &lo); \
-        const bool high = bound(a->hi_m, a->hi_e, *a->e_x, limit, &hi); \
-        for (int64_t i = 0; i < a->n; i++) { \
-            y[i] = (low && x[i] <= lo) || (high && x[i] >= hi) ? (T)0 : dy[i]; \
-        } \
-    }
+/**
+ * The bounds as mantissas. Exponent INT32_MIN: there is none. A bound outside the width holds back
+ * nothing on its own side: `beyond`, which no mantissa reaches; on the other side (lo above every
+ * mantissa) the result is the outermost mantissa and the gradient 0.
+ */
+static void clip_bounds(const itr_clip_args *a, int bits, int32_t *lo, int32_t *hi)
+{
+    const int32_t beyond = (int32_t)itr_limit(bits) + 1;
+    *lo = a->lo_e == INT32_MIN ? -beyond : on_grid(a->lo_m, a->lo_e, *a->e_x, beyond);
+    *hi = a->hi_e == INT32_MIN ? beyond : on_grid(a->hi_m, a->hi_e, *a->e_x, beyond);
+}
 
-CLIP_KERNELS(i8, int8_t, 127)
-CLIP_KERNELS(i16, int16_t, 32767)
+static int32_t within(int32_t v, int32_t limit)
+{
+    return v > limit ? limit : v < -limit ? -limit : v;
+}
+
+#define DEFINE_CLIP(name, type, bits)                                                              \
+    void itr_clip_##name##_ref(const itr_clip_args *a)                                             \
+    {                                                                                              \
+        const type *x = (const type *)a->x;                                                        \
+        type *y = (type *)a->y;                                                                    \
+        int32_t bound_lo, bound_hi;                                                                \
+        clip_bounds(a, bits, &bound_lo, &bound_hi);                                                \
+        const type lo = (type)within(bound_lo, (int32_t)itr_limit(bits));                          \
+        const type hi = (type)within(bound_hi, (int32_t)itr_limit(bits));                          \
+        for (int64_t i = 0; i < a->n; i++) {                                                       \
+            const type v = x[i] > lo ? x[i] : lo;                                                  \
+            y[i] = v < hi ? v : hi;                                                                \
+        }                                                                                          \
+    }                                                                                              \
+    void itr_clip_grad_##name##name##_ref(const itr_clip_args *a)                                  \
+    {                                                                                              \
+        const type *x = (const type *)a->x;                                                        \
+        const type *dy = (const type *)a->dy;                                                      \
+        type *y = (type *)a->y;                                                                    \
+        int32_t lo, hi;                                                                            \
+        clip_bounds(a, bits, &lo, &hi);                                                            \
+        for (int64_t i = 0; i < a->n; i++) {                                                       \
+            y[i] = (type)(lo < x[i] && x[i] < hi ? dy[i] : 0);                                     \
+        }                                                                                          \
+    }
+DEFINE_CLIP(i8, int8_t, 8)
+DEFINE_CLIP(i16, int16_t, 16)

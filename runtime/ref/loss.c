@@ -1,17 +1,79 @@
 /**
- * Losses on mantissas. What is reported goes to the metrics, in Q24.
- * Shapes   scores [outer, axis, inner], class ids [outer, inner]; squares [n]
- * Units    dx: exponent -30
- * Range    |dx| <= 2^30; a loss beyond the metrics' range saturates at INT64_MAX
+ * Losses of integer trainers, added to the call's metrics. NUMERICS.md, "Losses", is the
+ * specification.
+ *
+ * Cross-entropy
+ * Shapes   x, dx [outer, axis, inner]; class ids [outer, inner], u8, i8, i16 or i32;
+ *          1 <= axis <= 2^30. dx may be null
+ * Units    x at *e_x; dx at exponent -30; smoothing_q30 / 2^30 of a target is spread over all
+ *          classes; metrics->loss_q24 += weight_m * 2^weight_e times the sum of the rows' losses
+ * Range    |dx| <= 2^30 and each row of dx sums to 0; a row's loss is within 2^-22 (plus
+ *          axis * 2^-q of softmax_row.h) and at most 2^37
+ * x may be log-probabilities, since softmax(log p) = p: is_log changes nothing.
+ * A row whose id is ignore_index (INT32_MIN: there is none) has dx 0 and is not counted.
+ * Errors   an id outside [0, axis): dx is 0, metrics->rows becomes -1 and stays so
+ * Source   ONNX SoftmaxCrossEntropyLoss-13; numerics N14
+ *
+ * Square loss
+ * Shapes   x [n], n <= 2^34
+ * Units    metrics->loss_q24 += weight_m * 2^weight_e times the sum of squares
+ *
+ * loss_q24 that would pass INT64_MAX stays there.
  * Aliasing none
- * Errors   a class id outside 0 .. axis - 1 that is not ignore_index sets metrics->rows to -1
- * Source   numerics N14, NUMERICS.md "Losses"
  */
-#include "softmax.h"
+#include "softmax_row.h"
 
 #include "../kernel.h"
 
-static int64_t class_id(const itr_term *t, int64_t i)
+/* ---- metrics ---- */
+
+/** a * m * 2^e to nearest, at most INT64_MAX; m < 2^31. */
+static int64_t scaled(uint64_t a, uint64_t m, int64_t e)
+{
+    uint64_t high = itr_mulhi64(a, m), low = a * m; /* below 2^95 */
+    if (high == 0 && low == 0) {
+        return 0;
+    }
+    if (e >= 0) {
+        const bool fits = high == 0 && itr_bitlen64(low) + e <= 63;
+        return fits ? (int64_t)(low << e) : INT64_MAX;
+    }
+    if (e < -96) {
+        return 0;
+    }
+    if (e <= -64) { /* 64 bits less */
+        const uint64_t up = e == -64 ? low >> 63 : 0;
+        low = high + up;
+        high = 0;
+        e += 64;
+    }
+    if (e == 0) {
+        return (int64_t)low; /* below 2^31 */
+    }
+    const int s = (int)-e;
+    const uint64_t half = (uint64_t)1 << (s - 1);
+    high += low + half < low;
+    low += half;
+    const uint64_t kept = low >> s | high << (64 - s);
+    return high >> s != 0 || kept > INT64_MAX ? INT64_MAX : (int64_t)kept;
+}
+
+static void add_loss(itr_metrics *metrics, uint64_t sum, int32_t weight_m, int64_t e)
+{
+    const int64_t v = scaled(sum, itr_abs64(weight_m), e);
+    int64_t *loss = &metrics->loss_q24;
+    if (*loss == INT64_MAX || v == INT64_MAX) {
+        *loss = INT64_MAX;
+    } else if (weight_m < 0) {
+        *loss = *loss < INT64_MIN + v ? INT64_MIN : *loss - v;
+    } else {
+        *loss = *loss > INT64_MAX - v ? INT64_MAX : *loss + v;
+    }
+}
+
+/* ---- class ids ---- */
+
+static int64_t id_at(const itr_term *t, int64_t i)
 {
     switch (t->dtype) {
     case ITR_U8:
@@ -20,145 +82,135 @@ static int64_t class_id(const itr_term *t, int64_t i)
         return ((const int8_t *)t->x)[i];
     case ITR_I16:
         return ((const int16_t *)t->x)[i];
-    default:
+    case ITR_I32:
         return ((const int32_t *)t->x)[i];
+    default:
+        return -1;
     }
 }
 
-/** metrics->loss_q24 += v * weight, v in Q24 and not negative. */
-static void add_loss(itr_metrics *metrics, uint64_t v, int32_t weight_m, int32_t weight_e)
+static bool is_ignored(const itr_cross_entropy_args *a, int64_t id)
 {
-    uint64_t m = (uint64_t)weight_m; /* weights are positive and below 2^30 * 2^e */
-    int32_t e = weight_e;
-    while (itr_bitlen64(v) + itr_bitlen64(m) > 63) { /* keep what fits, from the top */
-        if (v > m) {
-            v >>= 1;
-        } else {
-            m >>= 1;
+    return id == a->ignore_index && a->ignore_index != INT32_MIN;
+}
+
+static bool ids_valid(const itr_cross_entropy_args *a)
+{
+    for (int64_t i = 0; i < a->outer * a->inner; i++) {
+        const int64_t id = id_at(a->target, i);
+        if ((id < 0 || id >= a->axis) && !is_ignored(a, id)) {
+            return false;
         }
-        e++;
     }
-    uint64_t x = v * m;
-    if (e > 0) {
-        x = itr_bitlen64(x) + e > 63 ? (uint64_t)INT64_MAX : x << e;
-    } else {
-        x = e < -62 ? 0 : (uint64_t)itr_round_nearest((int64_t)(x >> 1), -e > 0 ? -e - (-e > 0) : 0);
-    }
-    const uint64_t sum = (uint64_t)metrics->loss_q24 + x;
-    metrics->loss_q24 = sum > (uint64_t)INT64_MAX ? INT64_MAX : (int64_t)sum;
+    return true;
 }
 
-/** The distribution's terms of one row: sum over classes of q * (max - x), in Q24. */
-typedef struct row_sums {
-    uint64_t sum;        /**< of exp(x - max), Q30 */
-    int64_t distance;    /**< of the target, Q24 */
-    uint64_t distances;  /**< of all classes, Q24; for label smoothing */
-} row_sums;
+/* ---- cross-entropy ---- */
 
-/** x * q / 2^30, rounded down; q <= 2^30. */
-static uint64_t share_q30(uint64_t x, uint64_t q)
+/** Sum of q * (max - x) over a row, in Q30 of x's grid: at most 2^46. */
+static int64_t distance(const itr_row *r, int32_t max, int64_t target, int64_t eps)
 {
-    return itr_mulhi64(x, q) << 34 | (x * q) >> 30;
-}
-
-/** -log of the row's likelihood in Q24: log(sum) + (1-eps) * distance + eps * mean distance. */
-static uint64_t row_loss(const itr_cross_entropy_args *a, const row_sums *s)
-{
-    const int64_t ln2_q30 = 744261118;
-    const int64_t octaves = itr_log2_q30(s->sum) - ((int64_t)30 << 30);
-    const int64_t log_q24 = itr_round_nearest((octaves >> 6) * ln2_q30, 30);
-    uint64_t loss = (uint64_t)(log_q24 > 0 ? log_q24 : 0);
-    if (a->smoothing_q30 == 0) {
-        return loss + (uint64_t)s->distance;
+    const int64_t mask = ((int64_t)1 << 30) - 1;
+    const int64_t own = max - itr_row_at(r, target);
+    if (eps == 0) {
+        return own << 30;
     }
-    const uint64_t eps = (uint64_t)a->smoothing_q30, mean = s->distances / (uint64_t)a->axis;
-    const uint64_t one = (uint64_t)1 << 30;
-    return loss + share_q30((uint64_t)s->distance, one - eps) + share_q30(mean, eps);
-}
-
-/** (max - x[i]) in Q24. */
-typedef int64_t (*distance_fn)(const itr_cross_entropy_args *a, int64_t i, int64_t max);
-
-/** dx = p - q, the residue of the rounding at the target, so that the row sums to 0. */
-static void row_gradient(const itr_cross_entropy_args *a, int64_t at, int64_t target, int64_t max,
-                         const row_sums *s, distance_fn distance)
-{
-    int32_t *dx = (int32_t *)a->dx + at;
-    const int32_t spread = (int32_t)((a->smoothing_q30 + a->axis / 2) / a->axis);
-    int64_t total = 0;
-    for (int64_t i = 0; i < a->axis; i++) {
-        const uint32_t w = itr_exp_neg_q30(distance(a, at + i * a->inner, max));
-        const int32_t p = itr_softmax_share(w, s->sum) - spread;
-        dx[i * a->inner] = p;
-        total += p;
+    int64_t sum = 0;
+    for (int64_t k = 0; k < r->n; k++) {
+        sum += max - itr_row_at(r, k);
     }
-    dx[target * a->inner] = (int32_t)(dx[target * a->inner] - total);
+    const int64_t mean = sum / r->n, rest = ((sum % r->n) << 30) / r->n;
+    return (((int64_t)1 << 30) - eps) * own + eps * mean + (eps * (rest & mask) >> 30);
 }
 
-static void row(const itr_cross_entropy_args *a, int64_t at, int64_t target, int64_t max,
-                int64_t best, distance_fn distance)
+/** v holds exponentials in Q31; afterwards p - q in Q30, the residue at the target. */
+static void gradient(uint32_t *v, const itr_row *r, uint64_t sum, int q, int64_t target,
+                     int64_t eps)
+{
+    int32_t *dx = (int32_t *)v;
+    const int32_t share = (int32_t)(eps / r->n);
+    int64_t others = 0;
+    itr_row_normalise(v, r->n, r->stride, sum, q);
+    for (int64_t k = 0; k < r->n; k++) {
+        dx[k * r->stride] -= share;
+        others += k == target ? 0 : dx[k * r->stride];
+    }
+    dx[target * r->stride] = (int32_t)-others;
+}
+
+static void clear_row(uint32_t *v, int64_t n, int64_t stride)
+{
+    for (int64_t k = 0; v && k < n; k++) {
+        v[k * stride] = 0;
+    }
+}
+
+/** The loss of row i in Q24. */
+static uint64_t row_loss(const itr_cross_entropy_args *a, bool wide, int64_t i, int64_t *correct)
+{
+    const int64_t at = i / a->inner * a->axis * a->inner + i % a->inner;
+    const int64_t target = id_at(a->target, i);
+    const itr_row r = itr_row_of(a->x, wide, at, a->axis, a->inner);
+    uint32_t *v = a->dx ? (uint32_t *)a->dx + at : NULL;
+    const int q = itr_row_bits(a->axis);
+    int64_t first;
+    const int32_t max = itr_row_max(&r, &first);
+    const uint64_t sum = itr_row_exp(&r, max, *a->e_x, q, v);
+    if (v) {
+        gradient(v, &r, sum, q, target, a->smoothing_q30);
+    }
+    *correct += first == target;
+    const int64_t d = distance(&r, max, target, a->smoothing_q30);
+    const int64_t below = itr_align_clamped(d, (int64_t)*a->e_x - 6); /* Q30 to Q24 */
+    return (uint64_t)(below + itr_round_nearest(itr_log_q32(sum, q), 8));
+}
+
+static void cross_entropy(const itr_cross_entropy_args *a, bool wide)
 {
     itr_metrics *metrics = (itr_metrics *)a->metrics;
-    row_sums s = {0};
-    for (int64_t i = 0; i < a->axis; i++) {
-        const int64_t d = distance(a, at + i * a->inner, max);
-        s.sum += itr_exp_neg_q30(d);
-        s.distances += (uint64_t)d >> (a->smoothing_q30 ? 0 : 63);
-        s.distance = i == target ? d : s.distance;
+    const int64_t rows = a->outer * a->inner;
+    const bool valid = metrics->rows >= 0 && ids_valid(a);
+    uint64_t sum = 0;
+    int64_t counted = 0;
+    for (int64_t i = 0; i < rows; i++) {
+        if (!valid || is_ignored(a, id_at(a->target, i))) {
+            const int64_t at = i / a->inner * a->axis * a->inner + i % a->inner;
+            clear_row(a->dx ? (uint32_t *)a->dx + at : NULL, a->axis, a->inner);
+            continue;
+        }
+        const uint64_t loss = row_loss(a, wide, i, &metrics->correct);
+        sum = sum + loss < sum ? UINT64_MAX : sum + loss;
+        counted++;
     }
-    add_loss(metrics, row_loss(a, &s), a->weight_m, a->weight_e);
-    metrics->rows++;
-    metrics->correct += best == target;
-    if (a->dx) {
-        row_gradient(a, at, target, max, &s, distance);
+    if (!valid) {
+        metrics->rows = -1;
+        return;
     }
+    metrics->rows += counted;
+    add_loss(metrics, sum, a->weight_m, a->weight_e);
 }
 
-#define CROSS_ENTROPY(name, T) \
-    static int64_t distance_##name(const itr_cross_entropy_args *a, int64_t i, int64_t max) \
-    { \
-        return itr_softmax_distance(max, ((const T *)a->x)[i], *a->e_x); \
-    } \
-    void itr_cross_entropy_##name##_ref(const itr_cross_entropy_args *a) \
-    { \
-        itr_metrics *metrics = (itr_metrics *)a->metrics; \
-        for (int64_t r = 0; r < a->outer * a->inner; r++) { \
-            const int64_t at = r / a->inner * a->axis * a->inner + r % a->inner; \
-            const int64_t target = class_id(a->target, r); \
-            const T *x = (const T *)a->x + at; \
-            int64_t max = x[0], best = 0; \
-            for (int64_t i = 1; i < a->axis; i++) { \
-                if (x[i * a->inner] > max) { \
-                    max = x[i * a->inner]; \
-                    best = i; \
-                } \
-            } \
-            if (target >= 0 && target < a->axis && target != a->ignore_index) { \
-                row(a, at, target, max, best, distance_##name); \
-            } else if (target == a->ignore_index) { \
-                for (int64_t i = 0; a->dx && i < a->axis; i++) { \
-                    ((int32_t *)a->dx)[at + i * a->inner] = 0; \
-                } \
-            } else { \
-                metrics->rows = -1; \
-                return; \
-            } \
-        } \
-    }
+void itr_cross_entropy_i8_ref(const itr_cross_entropy_args *a)
+{
+    cross_entropy(a, false);
+}
 
-CROSS_ENTROPY(i8, int8_t)
-CROSS_ENTROPY(i16, int16_t)
+void itr_cross_entropy_i16_ref(const itr_cross_entropy_args *a)
+{
+    cross_entropy(a, true);
+}
+
+/* ---- square loss ---- */
 
 void itr_square_loss_i16_ref(const itr_square_loss_args *a)
 {
     const int16_t *x = (const int16_t *)a->x;
     itr_metrics *metrics = (itr_metrics *)a->metrics;
-    uint64_t sum = 0; /* n < 2^33 squares below 2^30 */
+    uint64_t sum = 0;
     for (int64_t i = 0; i < a->n; i++) {
-        sum += (uint64_t)((int64_t)x[i] * x[i]);
+        const int32_t v = x[i];
+        sum += (uint32_t)(v * v);
     }
-    int64_t e = 2 * (int64_t)*a->e_x + 24 + a->weight_e;
-    e = e > 1000 ? 1000 : e < -1000 ? -1000 : e;
-    add_loss(metrics, sum, a->weight_m, (int32_t)e);
-    metrics->rows += a->rows;
+    metrics->rows += metrics->rows < 0 ? 0 : a->rows;
+    add_loss(metrics, sum, a->weight_m, 2 * (int64_t)*a->e_x + a->weight_e + 24);
 }

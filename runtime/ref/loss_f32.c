@@ -1,12 +1,29 @@
 /**
- * Losses of the float32 reference trainer; shapes and metrics as in loss.c. A loss that is not
- * finite, or too large for the metrics, becomes INT64_MAX: the step reports divergence.
+ * Losses of the float32 trainer; shapes, metrics and errors as in loss.c. Evaluated in double; dx
+ * is rounded to float once, the loss to 2^-24. A loss that is not a number counts as INT64_MAX,
+ * which is what losses beyond the range saturate at.
  */
 #include <math.h>
 
 #include "../kernel.h"
 
-static int64_t class_id(const itr_term *t, int64_t i)
+static void add_loss(itr_metrics *metrics, double loss)
+{
+    const double limit = 9223372036854775808.0; /* 2^63 */
+    const double sum = metrics->loss_q24 == INT64_MAX ? limit : (double)metrics->loss_q24;
+    const double v = loss * 16777216.0;
+    if (!(v + sum < limit)) { /* or not a number */
+        metrics->loss_q24 = INT64_MAX;
+    } else if (v + sum <= -limit) {
+        metrics->loss_q24 = INT64_MIN;
+    } else {
+        const int64_t q24 = (int64_t)llrint(v);
+        const bool over = q24 > 0 && metrics->loss_q24 > INT64_MAX - q24;
+        metrics->loss_q24 = over ? INT64_MAX : metrics->loss_q24 + q24;
+    }
+}
+
+static int64_t id_at(const itr_term *t, int64_t i)
 {
     switch (t->dtype) {
     case ITR_U8:
@@ -15,73 +32,90 @@ static int64_t class_id(const itr_term *t, int64_t i)
         return ((const int8_t *)t->x)[i];
     case ITR_I16:
         return ((const int16_t *)t->x)[i];
-    default:
+    case ITR_I32:
         return ((const int32_t *)t->x)[i];
+    default:
+        return -1;
     }
 }
 
-static void add_loss(itr_metrics *metrics, double loss)
+static bool is_ignored(const itr_cross_entropy_args *a, int64_t id)
 {
-    const double q24 = loss * 16777216.0 + (double)metrics->loss_q24;
-    metrics->loss_q24 = q24 < 9.2e18 ? (int64_t)q24 : INT64_MAX; /* not a number: not below */
+    return id == a->ignore_index && a->ignore_index != INT32_MIN;
 }
 
-/** One row; returns its loss. */
-static double row(const itr_cross_entropy_args *a, int64_t at, int64_t target, int64_t *best)
+static bool ids_valid(const itr_cross_entropy_args *a)
 {
-    const float *x = (const float *)a->x + at;
-    const double eps = (double)a->smoothing_q30 / 1073741824.0, n = (double)a->axis;
-    double max = (double)x[0], sum = 0, mean = 0;
-    *best = 0;
-    for (int64_t i = 1; i < a->axis; i++) {
-        if ((double)x[i * a->inner] > max) {
-            max = (double)x[i * a->inner];
-            *best = i;
+    for (int64_t i = 0; i < a->outer * a->inner; i++) {
+        const int64_t id = id_at(a->target, i);
+        if ((id < 0 || id >= a->axis) && !is_ignored(a, id)) {
+            return false;
         }
     }
-    for (int64_t i = 0; i < a->axis; i++) {
-        sum += exp((double)x[i * a->inner] - max);
-        mean += ((double)x[i * a->inner] - max) / n;
+    return true;
+}
+
+/** Loss of row i, and its gradient where dx is not null. */
+static double row_loss(const itr_cross_entropy_args *a, int64_t i, int64_t *correct)
+{
+    const int64_t at = i / a->inner * a->axis * a->inner + i % a->inner, n = a->axis;
+    const float *x = (const float *)a->x + at;
+    float *dx = a->dx ? (float *)a->dx + at : NULL;
+    const int64_t target = id_at(a->target, i);
+    const double eps = a->smoothing_q30 / 1073741824.0;
+    int64_t first = 0;
+    for (int64_t k = 1; k < n; k++) {
+        first = x[k * a->inner] > x[first * a->inner] ? k : first;
     }
-    for (int64_t i = 0; a->dx && i < a->axis; i++) {
-        const double p = exp((double)x[i * a->inner] - max) / sum;
-        const double q = (i == target ? 1 - eps : 0) + eps / n;
-        ((float *)a->dx)[at + i * a->inner] = (float)(p - q);
+    const double max = (double)x[first * a->inner];
+    double sum = 0, mean = 0;
+    for (int64_t k = 0; k < n; k++) {
+        const double v = (double)x[k * a->inner] - max;
+        sum += exp(v);
+        mean += eps > 0 ? v / (double)n : 0;
     }
+    for (int64_t k = 0; dx && k < n; k++) {
+        const double p = exp((double)x[k * a->inner] - max) / sum;
+        dx[k * a->inner] = (float)(p - eps / (double)n - (k == target ? 1 - eps : 0));
+    }
+    *correct += first == target;
     return log(sum) - (1 - eps) * ((double)x[target * a->inner] - max) - eps * mean;
 }
 
 void itr_cross_entropy_f32_ref(const itr_cross_entropy_args *a)
 {
     itr_metrics *metrics = (itr_metrics *)a->metrics;
-    double loss = 0;
-    for (int64_t r = 0; r < a->outer * a->inner; r++) {
-        const int64_t at = r / a->inner * a->axis * a->inner + r % a->inner;
-        const int64_t target = class_id(a->target, r);
-        if (target >= 0 && target < a->axis && target != a->ignore_index) {
-            int64_t best = 0;
-            loss += row(a, at, target, &best);
-            metrics->rows++;
-            metrics->correct += best == target;
-        } else if (target == a->ignore_index) {
-            for (int64_t i = 0; a->dx && i < a->axis; i++) {
-                ((float *)a->dx)[at + i * a->inner] = 0;
-            }
-        } else {
-            metrics->rows = -1;
-            return;
+    const int64_t rows = a->outer * a->inner;
+    const bool valid = metrics->rows >= 0 && ids_valid(a);
+    int64_t counted = 0;
+    double sum = 0;
+    for (int64_t i = 0; i < rows; i++) {
+        if (valid && !is_ignored(a, id_at(a->target, i))) {
+            sum += row_loss(a, i, &metrics->correct);
+            counted++;
+            continue;
+        }
+        float *dx = (float *)a->dx;
+        for (int64_t k = 0; dx && k < a->axis; k++) {
+            dx[(i / a->inner * a->axis + k) * a->inner + i % a->inner] = 0;
         }
     }
-    add_loss(metrics, loss * a->weight);
+    if (!valid) {
+        metrics->rows = -1;
+        return;
+    }
+    metrics->rows += counted;
+    add_loss(metrics, a->weight * sum);
 }
 
 void itr_square_loss_f32_ref(const itr_square_loss_args *a)
 {
     const float *x = (const float *)a->x;
+    itr_metrics *metrics = (itr_metrics *)a->metrics;
     double sum = 0;
     for (int64_t i = 0; i < a->n; i++) {
         sum += (double)x[i] * (double)x[i];
     }
-    add_loss((itr_metrics *)a->metrics, sum * a->weight);
-    ((itr_metrics *)a->metrics)->rows += a->rows;
+    metrics->rows += metrics->rows < 0 ? 0 : a->rows;
+    add_loss(metrics, a->weight * sum);
 }

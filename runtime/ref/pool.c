@@ -1,110 +1,87 @@
 /**
- * Pooling on mantissas.
- * Shapes   x [planes,h,w] -> y [planes,oh,ow]; index [planes,oh,ow], offsets in a plane of x
- * Units    maximum: e_y = e_x. Sums: e_y = e_x. Averages with a reciprocal: e_y = e_x - 30
- * Range    sums: kh*kw * limit < 2^31 (the plan proves it); averages: < 2^62
+ * Pooling over planes and its gradients.
+ *
+ * Shapes   forward: x [planes, h, w], y [planes, oh, ow]. Gradients: dy [planes, oh, ow] and dx
+ *          [planes, h, w], for sums and means in the fields x and y
+ * Units    maximum: y at x's exponent, index (i32, may be null) the offset of the maximum in its
+ *          plane, the first of equals. sumpool: at x's exponent (the plan divides by a count that
+ *          is one power of two). avgpool: sum * round(2^30 / count), at x's exponent - 30
+ * Range    exact. sumpool and maxpool_grad: the plan proves that the terms of a sum times the
+ *          limit of x fit 31 bits; avgpool: count < 2^31
+ * Padding  is no maximum and adds 0; whether means count it: itr_pool_at. A window without an
+ *          element of the plane gives 0 and index -1, which the gradient skips
  * Aliasing none
- * Source   ONNX MaxPool-12, AveragePool-19; NUMERICS.md "Pooling"
+ * Source   ONNX MaxPool-12, AveragePool-19; gradients are the transposed maps
  */
+#include <string.h>
+
 #include "pool_window.h"
 
-#define IN int8_t
-#define OUT int32_t
-#define NAME(x) x##_i8
-#include "pool.inc"
-#define SUM int32_t
-#define WEIGHT(a, oh, ow) 1
-#include "pool_sum.inc"
-#undef NAME
-#undef IN
+#define POOL_MAX itr_maxpool_i8_ref
+#define POOL_MAX_GRAD itr_maxpool_grad_i8i32_ref
+#define POOL_IN int8_t
+#define POOL_LOWEST INT8_MIN
+#define POOL_LOCAL(name) max_i8_##name
+#include "pool_max.h"
 
-#define IN int16_t
-#define NAME(x) x##_i16
-#include "pool.inc"
-#include "pool_sum.inc"
-#undef NAME
-#undef OUT
-#undef SUM
-#undef WEIGHT
+#define POOL_MAX itr_maxpool_i16_ref
+#define POOL_MAX_GRAD itr_maxpool_grad_i16i32_ref
+#define POOL_IN int16_t
+#define POOL_LOWEST INT16_MIN
+#define POOL_LOCAL(name) max_i16_##name
+#include "pool_max.h"
 
-/** round(2^30 / count) */
-static int64_t reciprocal(const itr_pool_args *a, int64_t oh, int64_t ow)
+#define POOL_SUM itr_sumpool_i8i32_ref
+#define POOL_SUM_GRAD itr_sumpool_grad_i8i32_ref
+#define POOL_IN int8_t
+#define POOL_OUT int32_t
+#define POOL_WEIGHT(count) 1
+#define POOL_SCALE(cols, high, include_pad, y) (void)0
+#define POOL_LOCAL(name) sum_i8_##name
+#include "pool_sum.h"
+
+#define POOL_SUM itr_sumpool_i16i32_ref
+#define POOL_SUM_GRAD itr_sumpool_grad_i16i32_ref
+#define POOL_IN int16_t
+#define POOL_OUT int32_t
+#define POOL_WEIGHT(count) 1
+#define POOL_SCALE(cols, high, include_pad, y) (void)0
+#define POOL_LOCAL(name) sum_i16_##name
+#include "pool_sum.h"
+
+/** round(2^30 / count); 0 for a window without elements. */
+static int64_t reciprocal(int64_t count)
 {
-    const int64_t count = itr_window_count(a, oh, ow);
-    return (((int64_t)1 << 30) + count / 2) / count;
+    return count ? (((int64_t)1 << 30) + count / 2) / count : 0;
 }
 
-#define OUT int64_t
-#define SUM int64_t
-#define WEIGHT(a, oh, ow) reciprocal(a, oh, ow)
-#define taps_avg_i8 taps_i8
-#define NAME(x) x##_avg_i8
-#undef IN
-#define IN int8_t
-#include "pool_sum.inc"
-#undef NAME
-#undef IN
-#define taps_avg_i16 taps_i16
-#define NAME(x) x##_avg_i16
-#define IN int16_t
-#include "pool_sum.inc"
-
-void itr_maxpool_i8_ref(const itr_pool_args *a)
+static void scale_row(const itr_pool_axis *cols, int64_t high, bool include_pad, int64_t *y)
 {
-    maxpool_i8(a);
+    int64_t count = 0, weight = 0; /* most windows count as many as the one before */
+    for (int64_t i = 0; i < cols->windows; i++) {
+        const int64_t n = high * itr_pool_at(cols, i, include_pad).count;
+        if (n != count) {
+            count = n;
+            weight = reciprocal(n);
+        }
+        y[i] *= weight;
+    }
 }
 
-void itr_maxpool_i16_ref(const itr_pool_args *a)
-{
-    maxpool_i16(a);
-}
+#define POOL_SUM itr_avgpool_i8i64_ref
+#define POOL_SUM_GRAD itr_avgpool_grad_i8i64_ref
+#define POOL_IN int8_t
+#define POOL_OUT int64_t
+#define POOL_WEIGHT(count) reciprocal(count)
+#define POOL_SCALE scale_row
+#define POOL_LOCAL(name) mean_i8_##name
+#include "pool_sum.h"
 
-void itr_maxpool_grad_i8i32_ref(const itr_maxpool_grad_args *a)
-{
-    maxpool_grad_i8(a);
-}
-
-void itr_maxpool_grad_i16i32_ref(const itr_maxpool_grad_args *a)
-{
-    maxpool_grad_i16(a);
-}
-
-void itr_sumpool_i8i32_ref(const itr_pool_args *a)
-{
-    pool_sum_i8(a);
-}
-
-void itr_sumpool_i16i32_ref(const itr_pool_args *a)
-{
-    pool_sum_i16(a);
-}
-
-void itr_avgpool_i8i64_ref(const itr_pool_args *a)
-{
-    pool_sum_avg_i8(a);
-}
-
-void itr_avgpool_i16i64_ref(const itr_pool_args *a)
-{
-    pool_sum_avg_i16(a);
-}
-
-void itr_sumpool_grad_i8i32_ref(const itr_pool_args *a)
-{
-    pool_spread_i8(a);
-}
-
-void itr_sumpool_grad_i16i32_ref(const itr_pool_args *a)
-{
-    pool_spread_i16(a);
-}
-
-void itr_avgpool_grad_i8i64_ref(const itr_pool_args *a)
-{
-    pool_spread_avg_i8(a);
-}
-
-void itr_avgpool_grad_i16i64_ref(const itr_pool_args *a)
-{
-    pool_spread_avg_i16(a);
-}
+#define POOL_SUM itr_avgpool_i16i64_ref
+#define POOL_SUM_GRAD itr_avgpool_grad_i16i64_ref
+#define POOL_IN int16_t
+#define POOL_OUT int64_t
+#define POOL_WEIGHT(count) reciprocal(count)
+#define POOL_SCALE scale_row
+#define POOL_LOCAL(name) mean_i16_##name
+#include "pool_sum.h"

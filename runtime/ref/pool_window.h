@@ -1,36 +1,72 @@
 /**
- * What average pooling divides by (ONNX AveragePool-19).
+ * Where the windows of pooling lie; shared by pool.c and pool_f32.c.
  */
 #ifndef ITR_REF_POOL_WINDOW_H
 #define ITR_REF_POOL_WINDOW_H
 
 #include "../kernel.h"
 
-/** Positions of a window along one axis that count: inside the input, or inside the padded input. */
-static inline int64_t itr_window_extent(int64_t o, int32_t stride, int32_t before, int32_t after,
-                                        int32_t dilation, int32_t kernel, int64_t size,
-                                        bool include_pad)
+/** One axis: tap k of window o is at o * stride - pad + k * dilation of n elements. */
+typedef struct itr_pool_axis {
+    int64_t n, windows, taps, stride, dilation, pad, pad_end;
+} itr_pool_axis;
+
+/** A window: the taps inside the plane, and how many elements a mean counts. */
+typedef struct itr_pool_window {
+    int64_t start;      /**< of tap 0; may be negative */
+    int64_t first, end; /**< first <= k < end are inside; first == end: none */
+    int64_t count;
+} itr_pool_window;
+
+static inline itr_pool_axis itr_pool_rows(const itr_pool_args *a)
 {
-    const int64_t start = o * stride - before;
-    const int64_t lo = include_pad ? -(int64_t)before : 0;
-    const int64_t hi = include_pad ? size + after : size;
-    int64_t n = 0;
-    for (int64_t k = 0; k < kernel; k++) {
-        const int64_t at = start + k * dilation;
-        n += at >= lo && at < hi;
-    }
-    return n;
+    const itr_pool_axis x = {a->h,          a->oh,      a->kh,        a->stride_h,
+                             a->dilation_h, a->pad_top, a->pad_bottom};
+    return x;
 }
 
-/** The divisor of output (oh, ow), at least 1. */
-static inline int64_t itr_window_count(const itr_pool_args *a, int64_t oh, int64_t ow)
+static inline itr_pool_axis itr_pool_cols(const itr_pool_args *a)
 {
-    const bool pad = a->count_include_pad != 0;
-    const int64_t n = itr_window_extent(oh, a->stride_h, a->pad_top, a->pad_bottom, a->dilation_h,
-                                        a->kh, a->h, pad) *
-                      itr_window_extent(ow, a->stride_w, a->pad_left, a->pad_right, a->dilation_w,
-                                        a->kw, a->w, pad);
-    return n > 0 ? n : 1;
+    const itr_pool_axis x = {a->w,          a->ow,       a->kw,       a->stride_w,
+                             a->dilation_w, a->pad_left, a->pad_right};
+    return x;
+}
+
+/** ceil(a / b); a and b are extents: 0 <= a < 2^31, 1 <= b < 2^31. */
+static inline int64_t itr_pool_ceil(int64_t a, int64_t b)
+{
+    return b == 1 ? a : (int64_t)(((uint32_t)a + (uint32_t)b - 1) / (uint32_t)b);
+}
+
+/** Taps k >= 0 whose place is below `limit`, at most all. */
+static inline int64_t itr_pool_below(const itr_pool_axis *x, int64_t start, int64_t limit)
+{
+    const int64_t k = start >= limit ? 0 : itr_pool_ceil(limit - start, x->dilation);
+    return k < x->taps ? k : x->taps;
+}
+
+/**
+ * Window o. With padding a mean counts the taps in the padded plane, which a window of ceil_mode
+ * may leave at its end; without, those in the plane (ONNX AveragePool-19).
+ */
+static inline itr_pool_window itr_pool_at(const itr_pool_axis *x, int64_t o, bool include_pad)
+{
+    itr_pool_window w;
+    w.start = o * x->stride - x->pad;
+    w.first = itr_pool_below(x, w.start, 0);
+    w.end = itr_pool_below(x, w.start, x->n);
+    w.count = include_pad ? itr_pool_below(x, w.start, x->n + x->pad_end) : w.end - w.first;
+    return w;
+}
+
+/** Windows [*first, *end) whose tap k is inside the plane. */
+static inline void itr_pool_span(const itr_pool_axis *x, int64_t k, int64_t *first, int64_t *end)
+{
+    const int64_t offset = k * x->dilation - x->pad; /* place of the tap in window 0 */
+    *first = offset >= 0 ? 0 : itr_pool_ceil(-offset, x->stride);
+    *end = offset >= x->n ? 0 : itr_pool_ceil(x->n - offset, x->stride);
+    *end = *end < x->windows ? *end : x->windows;
+    *first = *first < *end ? *first : *end;
 }
 
 #endif

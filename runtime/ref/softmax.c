@@ -1,101 +1,133 @@
 /**
- * Softmax and log-softmax on mantissas, and their gradients.
- * Shapes   [outer, axis, inner], over `axis`
- * Units    softmax: exponent -30; log-softmax: -20. Gradients: softmax 2 e_p + e_dy, log-softmax
- *          e_p + e_dy (e_p between -30 and 0)
- * Range    softmax p <= 2^30; gradient: axis <= 2^15 keeps p * sum(p dy) below 2^62
+ * Softmax, its logarithm and their gradients. NUMERICS.md, "Softmax", is the specification.
+ *
+ * Shapes   x, y, p, dy, dx [outer, axis, inner]; 1 <= axis <= 2^30
+ * Units    softmax at exponent -30, log-softmax at -20; gradients at 2 * e_p + e_dy and e_p + e_dy
+ * Range    0 <= softmax <= 2^30 and a row sums to at most 2^30; -2^61 - 2^26 <= log-softmax <= 0.
+ *          Gradients are exact in int64 for |p|, |dy| < 2^15, -30 <= *e_p <= 0 and
+ *          axis <= 2^17 (softmax, int16), 2^25 (softmax, int8), 2^32 (log-softmax)
  * Aliasing none
- * Source   ONNX Softmax-13, LogSoftmax-13; numerics N13, NUMERICS.md "Softmax"
+ * Source   ONNX Softmax-13, LogSoftmax-13; numerics N13, N14; gradients our derivation
  */
-#include "softmax.h"
+#include "softmax_row.h"
 
 #include "../kernel.h"
 
-#define ROW_MAX(x, n, step, max) \
-    int64_t max = (x)[0]; \
-    for (int64_t max_i = 1; max_i < (n); max_i++) { \
-        max = (x)[max_i * (step)] > max ? (x)[max_i * (step)] : max; \
+static void softmax(const itr_softmax_args *a, bool wide)
+{
+    const int q = itr_row_bits(a->axis);
+    for (int64_t i = 0; i < a->outer * a->inner; i++) {
+        const int64_t at = i / a->inner * a->axis * a->inner + i % a->inner;
+        const itr_row r = itr_row_of(a->x, wide, at, a->axis, a->inner);
+        uint32_t *y = (uint32_t *)a->y + at; /* at most 2^31 on the way, 2^30 in the end */
+        int64_t first;
+        const int32_t max = itr_row_max(&r, &first);
+        const uint64_t sum = itr_row_exp(&r, max, *a->e_x, q, y);
+        itr_row_normalise(y, a->axis, a->inner, sum, q);
     }
+}
 
-#define SOFTMAX_KERNELS(name, T) \
-    static uint64_t row_sum_##name(const T *x, int64_t n, int64_t step, int64_t max, int32_t e) \
-    { \
-        uint64_t sum = 0; \
-        for (int64_t i = 0; i < n; i++) { \
-            sum += itr_exp_neg_q30(itr_softmax_distance(max, x[i * step], e)); \
-        } \
-        return sum; \
-    } \
-    void itr_softmax_##name##i32_ref(const itr_softmax_args *a) \
-    { \
-        for (int64_t r = 0; r < a->outer * a->inner; r++) { \
-            const int64_t at = r / a->inner * a->axis * a->inner + r % a->inner; \
-            const T *x = (const T *)a->x + at; \
-            int32_t *y = (int32_t *)a->y + at; \
-            ROW_MAX(x, a->axis, a->inner, max) \
-            const uint64_t sum = row_sum_##name(x, a->axis, a->inner, max, *a->e_x); \
-            for (int64_t i = 0; i < a->axis; i++) { \
-                y[i * a->inner] = itr_softmax_share( \
-                    itr_exp_neg_q30(itr_softmax_distance(max, x[i * a->inner], *a->e_x)), sum); \
-            } \
-        } \
-    } \
-    void itr_log_softmax_##name##i64_ref(const itr_softmax_args *a) \
-    { \
-        const int64_t ln2_q30 = 744261118; \
-        for (int64_t r = 0; r < a->outer * a->inner; r++) { \
-            const int64_t at = r / a->inner * a->axis * a->inner + r % a->inner; \
-            const T *x = (const T *)a->x + at; \
-            int64_t *y = (int64_t *)a->y + at; \
-            ROW_MAX(x, a->axis, a->inner, max) \
-            const uint64_t sum = row_sum_##name(x, a->axis, a->inner, max, *a->e_x); \
-            /* log(sum) in Q24, from log2 in Q30 less the 30 of the sum's own scale */ \
-            const int64_t octaves = itr_log2_q30(sum) - ((int64_t)30 << 30); \
-            const int64_t log_q24 = itr_round_nearest((octaves >> 6) * ln2_q30, 30); \
-            for (int64_t i = 0; i < a->axis; i++) { \
-                y[i * a->inner] = itr_round_nearest( \
-                    -itr_softmax_distance(max, x[i * a->inner], *a->e_x) - log_q24, 4); \
-            } \
-        } \
+void itr_softmax_i8i32_ref(const itr_softmax_args *a)
+{
+    softmax(a, false);
+}
+
+void itr_softmax_i16i32_ref(const itr_softmax_args *a)
+{
+    softmax(a, true);
+}
+
+static void log_softmax(const itr_softmax_args *a, bool wide)
+{
+    const int q = itr_row_bits(a->axis);
+    int64_t *y = (int64_t *)a->y;
+    for (int64_t i = 0; i < a->outer * a->inner; i++) {
+        const int64_t at = i / a->inner * a->axis * a->inner + i % a->inner;
+        const itr_row r = itr_row_of(a->x, wide, at, a->axis, a->inner);
+        int64_t first;
+        const int32_t max = itr_row_max(&r, &first);
+        const uint64_t sum = itr_row_exp(&r, max, *a->e_x, q, NULL);
+        const int64_t log_sum = itr_round_nearest(itr_log_q32(sum, q), 12);
+        for (int64_t k = 0; k < a->axis; k++) {
+            const int64_t below = itr_row_at(&r, k) - max;
+            y[at + k * a->inner] = itr_align_clamped(below, (int64_t)*a->e_x + 20) - log_sum;
+        }
     }
+}
 
-SOFTMAX_KERNELS(i8, int8_t)
-SOFTMAX_KERNELS(i16, int16_t)
+void itr_log_softmax_i8i64_ref(const itr_softmax_args *a)
+{
+    log_softmax(a, false);
+}
 
-#define GRAD_KERNELS(name, T) \
-    void itr_softmax_grad_i16##name##i64_ref(const itr_softmax_grad_args *a) \
-    { \
-        const int up = -*a->e_p; \
-        for (int64_t r = 0; r < a->outer * a->inner; r++) { \
-            const int64_t at = r / a->inner * a->axis * a->inner + r % a->inner; \
-            const int16_t *p = (const int16_t *)a->p + at; \
-            const T *dy = (const T *)a->dy + at; \
-            int64_t *dx = (int64_t *)a->dx + at, sum = 0; \
-            for (int64_t i = 0; i < a->axis; i++) { \
-                sum += (int64_t)p[i * a->inner] * dy[i * a->inner]; \
-            } \
-            for (int64_t i = 0; i < a->axis; i++) { \
-                const int64_t q = p[i * a->inner]; \
-                dx[i * a->inner] = itr_shl64(q * dy[i * a->inner], up) - q * sum; \
-            } \
-        } \
-    } \
-    void itr_log_softmax_grad_i16##name##i64_ref(const itr_softmax_grad_args *a) \
-    { \
-        const int up = -*a->e_p; \
-        for (int64_t r = 0; r < a->outer * a->inner; r++) { \
-            const int64_t at = r / a->inner * a->axis * a->inner + r % a->inner; \
-            const int16_t *p = (const int16_t *)a->p + at; \
-            const T *dy = (const T *)a->dy + at; \
-            int64_t *dx = (int64_t *)a->dx + at, sum = 0; \
-            for (int64_t i = 0; i < a->axis; i++) { \
-                sum += dy[i * a->inner]; \
-            } \
-            for (int64_t i = 0; i < a->axis; i++) { \
-                dx[i * a->inner] = itr_shl64(dy[i * a->inner], up) - p[i * a->inner] * sum; \
-            } \
-        } \
+void itr_log_softmax_i16i64_ref(const itr_softmax_args *a)
+{
+    log_softmax(a, true);
+}
+
+/** -*e_p, which is 0 to 30 unless every p is 0. */
+static int ones_shift(const itr_softmax_grad_args *a)
+{
+    return *a->e_p > 0 ? 0 : *a->e_p < -30 ? 30 : -*a->e_p;
+}
+
+/** With 1 = 2^-e_p: dx = p (1 dy - sum(p dy)). */
+static void softmax_grad(const itr_softmax_grad_args *a, bool wide)
+{
+    const int16_t *p = (const int16_t *)a->p;
+    int64_t *dx = (int64_t *)a->dx;
+    const int shift = ones_shift(a);
+    for (int64_t i = 0; i < a->outer * a->inner; i++) {
+        const int64_t at = i / a->inner * a->axis * a->inner + i % a->inner;
+        const itr_row dy = itr_row_of(a->dy, wide, at, a->axis, a->inner);
+        int64_t sum = 0;
+        for (int64_t k = 0; k < a->axis; k++) {
+            const int64_t product = p[at + k * a->inner] * itr_row_at(&dy, k);
+            dx[at + k * a->inner] = itr_shl64(product, shift);
+            sum += product;
+        }
+        for (int64_t k = 0; k < a->axis; k++) {
+            dx[at + k * a->inner] -= p[at + k * a->inner] * sum;
+        }
     }
+}
 
-GRAD_KERNELS(i8, int8_t)
-GRAD_KERNELS(i16, int16_t)
+void itr_softmax_grad_i16i8i64_ref(const itr_softmax_grad_args *a)
+{
+    softmax_grad(a, false);
+}
+
+void itr_softmax_grad_i16i16i64_ref(const itr_softmax_grad_args *a)
+{
+    softmax_grad(a, true);
+}
+
+/** With 1 = 2^-e_p: dx = 1 dy - p sum(dy). */
+static void log_softmax_grad(const itr_softmax_grad_args *a, bool wide)
+{
+    const int16_t *p = (const int16_t *)a->p;
+    int64_t *dx = (int64_t *)a->dx;
+    const int shift = ones_shift(a);
+    for (int64_t i = 0; i < a->outer * a->inner; i++) {
+        const int64_t at = i / a->inner * a->axis * a->inner + i % a->inner;
+        const itr_row dy = itr_row_of(a->dy, wide, at, a->axis, a->inner);
+        int64_t sum = 0;
+        for (int64_t k = 0; k < a->axis; k++) {
+            sum += itr_row_at(&dy, k);
+        }
+        for (int64_t k = 0; k < a->axis; k++) {
+            const int64_t j = at + k * a->inner;
+            dx[j] = itr_shl64(itr_row_at(&dy, k), shift) - p[j] * sum;
+        }
+    }
+}
+
+void itr_log_softmax_grad_i16i8i64_ref(const itr_softmax_grad_args *a)
+{
+    log_softmax_grad(a, false);
+}
+
+void itr_log_softmax_grad_i16i16i64_ref(const itr_softmax_grad_args *a)
+{
+    log_softmax_grad(a, true);
+}

@@ -1,87 +1,85 @@
 /**
- * Softmax, log-softmax and their gradients for the float32 reference trainer; shapes as in
- * softmax.c, sums in double.
+ * Softmax, its logarithm and their gradients in the float32 trainer; shapes as in softmax.c.
+ * Evaluated in double, rounded to float once.
  */
 #include <math.h>
 
 #include "../kernel.h"
 
-#define ROWS(a, at) \
-    for (int64_t row = 0, at = 0; row < (a)->outer * (a)->inner; \
-         row++, at = row / (a)->inner * (a)->axis * (a)->inner + row % (a)->inner)
-
-static double row_max(const itr_softmax_args *a, const float *x)
+static double row_max(const float *x, int64_t n, int64_t stride)
 {
     double max = (double)x[0];
-    for (int64_t i = 1; i < a->axis; i++) {
-        max = fmax(max, (double)x[i * a->inner]);
+    for (int64_t k = 1; k < n; k++) {
+        max = (double)x[k * stride] > max ? (double)x[k * stride] : max;
     }
     return max;
 }
 
-static double row_sum(const itr_softmax_args *a, const float *x, double max)
+static double row_sum(const float *x, int64_t n, int64_t stride, double max)
 {
     double sum = 0;
-    for (int64_t i = 0; i < a->axis; i++) {
-        sum += exp((double)x[i * a->inner] - max);
+    for (int64_t k = 0; k < n; k++) {
+        sum += exp((double)x[k * stride] - max);
     }
     return sum;
 }
 
 void itr_softmax_f32_ref(const itr_softmax_args *a)
 {
-    ROWS(a, at)
-    {
+    for (int64_t i = 0; i < a->outer * a->inner; i++) {
+        const int64_t at = i / a->inner * a->axis * a->inner + i % a->inner;
         const float *x = (const float *)a->x + at;
         float *y = (float *)a->y + at;
-        const double max = row_max(a, x), sum = row_sum(a, x, max);
-        for (int64_t i = 0; i < a->axis; i++) {
-            y[i * a->inner] = (float)(exp((double)x[i * a->inner] - max) / sum);
+        const double max = row_max(x, a->axis, a->inner);
+        const double sum = row_sum(x, a->axis, a->inner, max);
+        for (int64_t k = 0; k < a->axis * a->inner; k += a->inner) {
+            y[k] = (float)(exp((double)x[k] - max) / sum);
         }
     }
 }
 
 void itr_log_softmax_f32_ref(const itr_softmax_args *a)
 {
-    ROWS(a, at)
-    {
+    for (int64_t i = 0; i < a->outer * a->inner; i++) {
+        const int64_t at = i / a->inner * a->axis * a->inner + i % a->inner;
         const float *x = (const float *)a->x + at;
         float *y = (float *)a->y + at;
-        const double max = row_max(a, x), log_sum = log(row_sum(a, x, max));
-        for (int64_t i = 0; i < a->axis; i++) {
-            y[i * a->inner] = (float)((double)x[i * a->inner] - max - log_sum);
+        const double max = row_max(x, a->axis, a->inner);
+        const double log_sum = log(row_sum(x, a->axis, a->inner, max));
+        for (int64_t k = 0; k < a->axis * a->inner; k += a->inner) {
+            y[k] = (float)((double)x[k] - max - log_sum);
         }
     }
 }
 
 void itr_softmax_grad_f32_ref(const itr_softmax_grad_args *a)
 {
-    ROWS(a, at)
-    {
+    for (int64_t i = 0; i < a->outer * a->inner; i++) {
+        const int64_t at = i / a->inner * a->axis * a->inner + i % a->inner;
         const float *p = (const float *)a->p + at, *dy = (const float *)a->dy + at;
         float *dx = (float *)a->dx + at;
         double sum = 0;
-        for (int64_t i = 0; i < a->axis; i++) {
-            sum += (double)p[i * a->inner] * (double)dy[i * a->inner];
+        for (int64_t k = 0; k < a->axis * a->inner; k += a->inner) {
+            sum += (double)p[k] * (double)dy[k];
         }
-        for (int64_t i = 0; i < a->axis; i++) {
-            dx[i * a->inner] = (float)((double)p[i * a->inner] * ((double)dy[i * a->inner] - sum));
+        for (int64_t k = 0; k < a->axis * a->inner; k += a->inner) {
+            dx[k] = (float)((double)p[k] * ((double)dy[k] - sum));
         }
     }
 }
 
 void itr_log_softmax_grad_f32_ref(const itr_softmax_grad_args *a)
 {
-    ROWS(a, at)
-    {
+    for (int64_t i = 0; i < a->outer * a->inner; i++) {
+        const int64_t at = i / a->inner * a->axis * a->inner + i % a->inner;
         const float *p = (const float *)a->p + at, *dy = (const float *)a->dy + at;
         float *dx = (float *)a->dx + at;
         double sum = 0;
-        for (int64_t i = 0; i < a->axis; i++) {
-            sum += (double)dy[i * a->inner];
+        for (int64_t k = 0; k < a->axis * a->inner; k += a->inner) {
+            sum += (double)dy[k];
         }
-        for (int64_t i = 0; i < a->axis; i++) {
-            dx[i * a->inner] = (float)((double)dy[i * a->inner] - (double)p[i * a->inner] * sum);
+        for (int64_t k = 0; k < a->axis * a->inner; k += a->inner) {
+            dx[k] = (float)((double)dy[k] - (double)p[k] * sum);
         }
     }
 }
