@@ -277,23 +277,45 @@ void itr_pipeline_start(itr_pipeline *p, int64_t epoch)
     }
 }
 
+/* n pixels that end at `last`, from right to left. */
+static void mirror(uint8_t *to, const uint8_t *last, int64_t n, size_t pixel)
+{
+    for (int64_t i = 0; i < n && pixel == 1; i++) {
+        to[i] = last[-i];
+    }
+    for (int64_t i = 0; i < n && pixel != 1; i++, to += pixel, last -= pixel) {
+        memcpy(to, last, pixel);
+    }
+}
+
 /* Copies a sample, moved by (dx, dy) and mirrored; what lies outside becomes 0. */
 static void move_image(const itr_feed *f, const uint8_t *from, int64_t dx, int64_t dy, bool flip)
 {
     const size_t pixel = (size_t)f->pixel * itr_dtype_size(f->column->dtype);
+    const size_t line = pixel * (size_t)f->width;
+    /* columns first .. end-1 of the source are seen; so many zeros are left of them */
+    const int64_t first = dx < 0 ? 0 : dx < f->width ? dx : f->width;
+    const int64_t end = dx > 0 ? f->width : f->width + dx > 0 ? f->width + dx : 0;
+    const int64_t seen = end > first ? end - first : 0;
+    const int64_t before = flip ? f->width - seen - (first - dx) : first - dx;
+    const size_t left = (size_t)(seen > 0 ? before : 0) * pixel;
     uint8_t *to = f->moved;
     for (int64_t plane = 0; plane < f->planes; plane++) {
-        for (int64_t y = 0; y < f->height; y++) {
-            for (int64_t x = 0; x < f->width; x++, to += pixel) {
-                const int64_t sy = y + dy;
-                const int64_t sx = (flip ? f->width - 1 - x : x) + dx;
-                if (sy < 0 || sy >= f->height || sx < 0 || sx >= f->width) {
-                    memset(to, 0, pixel);
-                } else {
-                    const int64_t at = (plane * f->height + sy) * f->width + sx;
-                    memcpy(to, from + (size_t)at * pixel, pixel);
-                }
+        for (int64_t y = 0; y < f->height; y++, to += line) {
+            const int64_t sy = y + dy;
+            if (sy < 0 || sy >= f->height || seen == 0) {
+                memset(to, 0, line);
+                continue;
             }
+            const uint8_t *row = from + (size_t)(plane * f->height + sy) * line;
+            const size_t bytes = (size_t)seen * pixel;
+            memset(to, 0, left);
+            if (flip) {
+                mirror(to + left, row + (size_t)(end - 1) * pixel, seen, pixel);
+            } else {
+                memcpy(to + left, row + (size_t)first * pixel, bytes);
+            }
+            memset(to + left + bytes, 0, line - left - bytes);
         }
     }
 }

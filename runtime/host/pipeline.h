@@ -20,7 +20,9 @@
  * These ids are sites 0xFFFFF0 and 0xFFFFF1 of the runtime's numbering, which no operator has. An
  * epoch's order depends on seed and epoch alone, so a resumed run needs no other state.
  *
- * Augmentation moves pixels before they are scaled: what comes in at the border is a raw 0.
+ * Augmentation crops, then mirrors, before pixels are scaled: what comes in at the border is a raw
+ * 0, as in torchvision's RandomCrop(size, padding), RandomHorizontalFlip() before ToTensor() and
+ * Normalize(). Evaluation never augments. bench/pipeline.py gives the same batches to PyTorch.
  */
 #ifndef ITR_HOST_PIPELINE_H
 #define ITR_HOST_PIPELINE_H
