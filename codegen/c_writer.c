@@ -35,6 +35,18 @@ static void need_coef(needs *n, itc_coef c)
     n->inv_n = n->inv_n || c.symbol == ITC_SYM_INV_N;
 }
 
+static void need_term(itc_c_writer *w, needs *n, const itc_term *t)
+{
+    need_value(w, n, t->x);
+    need_coef(n, t->c);
+    for (int k = 0; k < ITC_MAX_RANK; k++) {
+        n->rows = n->rows || t->stride[k].batch;
+    }
+    if (t->f) {
+        need_term(w, n, t->f);
+    }
+}
+
 static void need_arg(itc_c_writer *w, needs *n, const itc_field *f, const itc_arg *a)
 {
     if (f->kind == ITC_FIELD_IN || f->kind == ITC_FIELD_OUT) {
@@ -45,11 +57,7 @@ static void need_arg(itc_c_writer *w, needs *n, const itc_field *f, const itc_ar
         n->rows = n->rows || a->shape[i].batch;
     }
     for (int i = 0; i < a->n_terms; i++) {
-        need_value(w, n, a->terms[i].x);
-        need_coef(n, a->terms[i].c);
-        for (int k = 0; k < ITC_MAX_RANK; k++) {
-            n->rows = n->rows || a->terms[i].stride[k].batch;
-        }
+        need_term(w, n, &a->terms[i]);
     }
 }
 
@@ -224,12 +232,14 @@ static const char *dims_text(itc_c_writer *w, int n, const itc_dim *d)
     return b.text;
 }
 
-static void write_term(itc_c_writer *w, itc_strbuf *b, const itc_term *t)
+/** The members of a term behind `open`, which stands in column `indent` of its line. */
+static void write_term(itc_c_writer *w, itc_strbuf *b, size_t indent, const char *open,
+                       const itc_term *t)
 {
-    filler f = {w, b, 12, 13, false};
+    filler f = {w, b, indent + strlen(open), indent + strlen(open), false};
     const itc_value *root = itc_value_root(t->x);
     const bool port = itc_value_is_port(root);
-    itc_strbuf_printf(b, "            {.x = %s", itc_c_pointer(w, t->x));
+    itc_strbuf_printf(b, "%s.x = %s", open, itc_c_pointer(w, t->x));
     f.column += strlen(itc_c_pointer(w, t->x)) + 6;
     add_item(&f, itc_format(w->ctx, ".e = %s", itc_c_exponent_pointer(w, t->x)));
     if (port) {
@@ -250,7 +260,11 @@ static void write_term(itc_c_writer *w, itc_strbuf *b, const itc_term *t)
             add_item(&f, itc_format(w->ctx, ".e_stride[%d] = %d", i, t->e_stride[i]));
         }
     }
-    itc_strbuf_add(b, "},\n");
+    if (t->f) {
+        itc_strbuf_printf(b, ",\n%*s", (int)indent + 1, "");
+        write_term(w, b, indent + 1, ".f = &(const itr_term){", t->f);
+    }
+    itc_strbuf_add(b, "}");
 }
 
 /** `.field = value`, or NULL where the value is the 0 that a member has anyway. */
@@ -322,7 +336,9 @@ static void write_call(itc_c_writer *w, itc_strbuf *b, const itc_record *r)
         block = true;
         itc_strbuf_printf(b, "        const itr_term %s[] = {\n", k->fields[i].name);
         for (int t = 0; t < a->n_terms; t++) {
-            write_term(w, b, &a->terms[t]);
+            itc_strbuf_printf(b, "%*s", 12, "");
+            write_term(w, b, 12, "{", &a->terms[t]);
+            itc_strbuf_add(b, ",\n");
         }
         itc_strbuf_add(b, "        };\n");
     }

@@ -156,7 +156,7 @@ void itc_arg_rounding(itc_emit *e, const char *field, const char *mode)
     itc_arg_int(e, field,
                 strcmp(mode, "stochastic") == 0 ? ITR_ROUND_STOCHASTIC
                 : strcmp(mode, "floor") == 0    ? ITR_ROUND_FLOOR
-                                               : ITR_ROUND_NEAREST);
+                                                : ITR_ROUND_NEAREST);
 }
 
 void itc_arg_real(itc_emit *e, const char *field, double v)
@@ -187,23 +187,40 @@ void itc_arg_metrics(itc_emit *e, const char *field)
     argument(e, field, ITC_FIELD_OUT, ITC_FIELD_OUT)->metrics = true;
 }
 
-void itc_arg_terms(itc_emit *e, const char *field, int n, itc_value *const *x, const itc_coef *c,
-                   const itc_type *out)
+/** x broadcast to out's shape, times 1. */
+static itc_term term_of(const itc_value *x, const itc_type *out)
+{
+    const itc_type *t = &x->type;
+    itc_term term = {.x = x, .c = {1, ITC_SYM_NONE}};
+    itc_broadcast_strides(t, out, term.stride);
+    const int axis = t->exp_axis < 0 ? -1 : t->exp_axis + out->rank - t->rank;
+    if (axis >= 0 && itc_value_exponents(x) > 1) {
+        term.e_stride[axis] = 1;
+    }
+    return term;
+}
+
+void itc_arg_products(itc_emit *e, const char *field, int n, itc_value *const *x,
+                      itc_value *const *f, const itc_coef *c, const itc_type *out)
 {
     itc_arg *a = argument(e, field, ITC_FIELD_TERMS, ITC_FIELD_TERMS);
     a->terms = ITC_NEW_ARRAY(e->g->ctx, itc_term, n);
     a->n_terms = n;
     for (int i = 0; i < n; i++) {
-        const itc_type *t = &x[i]->type;
-        itc_term *term = &a->terms[i];
-        term->x = x[i];
-        term->c = c ? c[i] : (itc_coef){1, ITC_SYM_NONE};
-        itc_broadcast_strides(t, out, term->stride);
-        const int axis = t->exp_axis < 0 ? -1 : t->exp_axis + out->rank - t->rank;
-        if (axis >= 0 && itc_value_exponents(x[i]) > 1) {
-            term->e_stride[axis] = 1;
+        a->terms[i] = term_of(x[i], out);
+        a->terms[i].c = c ? c[i] : a->terms[i].c;
+        if (f && f[i]) {
+            itc_term *factor = ITC_NEW(e->g->ctx, itc_term);
+            *factor = term_of(f[i], out);
+            a->terms[i].f = factor;
         }
     }
+}
+
+void itc_arg_terms(itc_emit *e, const char *field, int n, itc_value *const *x, const itc_coef *c,
+                   const itc_type *out)
+{
+    itc_arg_products(e, field, n, x, NULL, c, out);
 }
 
 /* ---- loops ---- */

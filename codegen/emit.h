@@ -33,6 +33,9 @@ void itc_arg_ints(itc_emit *e, const char *field, int n,
 /** A TERMS field; strides follow from broadcasting each x to `out`'s shape. */
 void itc_arg_terms(itc_emit *e, const char *field, int n, itc_value *const *x, const itc_coef *c,
                    const itc_type *out);
+/** As itc_arg_terms, of products x[i] * f[i]; an f[i] may be NULL. */
+void itc_arg_products(itc_emit *e, const char *field, int n, itc_value *const *x,
+                      itc_value *const *f, const itc_coef *c, const itc_type *out);
 void itc_arg_metrics(itc_emit *e, const char *field);
 
 /** A fused loop over out's shape; operands broadcast to it. */

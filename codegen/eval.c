@@ -163,12 +163,16 @@ static void fill_field(frame *f, unsigned char *to, const itc_field *d, const it
     case ITC_FIELD_TERMS:
         for (int i = 0; i < a->n_terms; i++) {
             fill_term(f, *terms + i, &a->terms[i]);
+            if (a->terms[i].f) {
+                fill_term(f, *terms + a->n_terms + i, a->terms[i].f);
+                (*terms)[i].f = *terms + a->n_terms + i;
+            }
         }
         in = *terms;
         memcpy(to + d->offset, &in, sizeof in);
         const int32_t count = a->n_terms;
         memcpy(to + d->count_offset, &count, sizeof count);
-        *terms += a->n_terms;
+        *terms += 2 * a->n_terms;
         break;
     }
 }
@@ -407,7 +411,7 @@ static int most_terms(const itc_record_list *list)
         const itc_record *r = list->record[i];
         int n = r->body ? most_terms(r->body) : 0;
         for (int k = 0; r->kind == ITC_RECORD_CALL && k < r->kernel->n_fields; k++) {
-            n += r->args[k].n_terms;
+            n += 2 * r->args[k].n_terms; /* each may have a factor */
         }
         most = n > most ? n : most;
     }

@@ -53,6 +53,7 @@ typedef struct itc_term {
     itc_coef c;
     itc_dim stride[ITC_MAX_RANK];
     int32_t e_stride[ITC_MAX_RANK];
+    const struct itc_term *f; /**< what x is multiplied by, element by element; NULL: nothing */
 } itc_term;
 
 /** The argument of a field. */

@@ -3,7 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-enum { EXACT_BITS = 62 }; /* more than any sum has: an exact one is passed on as it is */
+enum { FACTOR_ROOM = 58 }; /* bits of a product of two mantissas in a sum */
+enum { EXACT_BITS = 62 };  /* more than any sum has: an exact one is passed on as it is */
 
 itc_graph *itc_lower_graph(itc_lower *l)
 {
@@ -22,10 +23,10 @@ int itc_lower_wide_bits(const itc_lower *l)
 
 static int bits_of_want(const itc_lower *l, int want)
 {
-    return (want & ITC_WANT_EXACT) != 0  ? EXACT_BITS
+    return (want & ITC_WANT_EXACT) != 0   ? EXACT_BITS
            : (want & ITC_WANT_STATE) != 0 ? l->state_bits
-           : (want & ITC_WANT_WIDE) != 0 ? l->wide_bits
-                                         : l->operand_bits;
+           : (want & ITC_WANT_WIDE) != 0  ? l->wide_bits
+                                          : l->operand_bits;
 }
 
 int itc_lower_demand(const itc_lower *l, const itc_value *v)
@@ -139,8 +140,22 @@ static void read_widths(itc_lower *l)
     }
 }
 
-static int want_of_operand(const itc_lower *l, const itc_node *n)
+/** Elements of t come fewer than those of `all`: it repeats along an axis, or has no rows. */
+static bool is_smaller(const itc_type *t, const itc_type *all)
 {
+    itc_dim a, b;
+    if (!itc_type_count(t, &a) || !itc_type_count(all, &b)) {
+        return false;
+    }
+    return a.batch == b.batch ? a.size < b.size : b.batch;
+}
+
+static int want_of_operand(const itc_lower *l, const itc_node *n, const itc_value *v)
+{
+    if (n->op->demand == ITC_DEMAND_OPERAND && (n->op->flags & ITC_OP_SUM) != 0 && n->out[0] &&
+        is_smaller(&v->type, &n->out[0]->type)) {
+        return ITC_WANT_WIDE; /* one factor of many products */
+    }
     if (n->op->demand == ITC_DEMAND_WIDE) {
         return ITC_WANT_WIDE;
     }
@@ -157,27 +172,67 @@ static int want_of_operand(const itc_lower *l, const itc_node *n)
     return want ? want : ITC_WANT_OPERAND;
 }
 
+/** consumer[]: of each value that nobody else in its section, and no output or state, uses. */
+static void find_consumers(itc_lower *l)
+{
+    itc_graph *g = l->g;
+    int32_t *own = ITC_NEW_ARRAY(g->ctx, int32_t, l->n + 1);
+    int32_t *all = ITC_NEW_ARRAY(g->ctx, int32_t, l->n + 1);
+    itc_graph_count_uses(g);
+    for (int s = 0; s < ITC_SECTION_COUNT; s++) {
+        const itc_node_list *list = &g->section[s];
+        for (int k = 0; k < list->n; k++) {
+            const itc_node *n = list->node[k];
+            for (int i = 0; i < n->n_in; i++) {
+                const itc_value *v = n->in[i];
+                if (v) {
+                    all[v->id]++;
+                }
+                if (v && (!v->def || v->def->section == n->section)) {
+                    own[v->id]++;
+                    l->consumer[v->id] = n;
+                }
+            }
+        }
+    }
+    for (int i = 0; i < l->n; i++) {
+        if (own[i] != 1 || all[i] != g->values[i]->n_uses) {
+            l->consumer[i] = NULL;
+        }
+    }
+}
+
+/** n may take operand v as the formal sum that it is. */
+static bool may_absorb(const itc_lower *l, const itc_node *n, const itc_value *v)
+{
+    return l->consumer[v->id] == n && v->def && v->def->section == n->section &&
+           (n->op->flags & ITC_OP_SUM) != 0;
+}
+
 static void find_wants(itc_lower *l)
 {
     itc_graph *g = l->g;
-    itc_graph_count_uses(g);
+    find_consumers(l);
     for (int i = 0; i < l->n; i++) {
         if (g->values[i]->next_state) {
             l->want[g->values[i]->next_state->id] |= ITC_WANT_STATE;
+            l->rounded[g->values[i]->next_state->id] |= ITC_WANT_STATE;
         }
     }
     for (int i = 0; i < g->n_outputs; i++) {
         l->want[g->outputs[i].value->id] |= ITC_WANT_WIDE;
+        l->rounded[g->outputs[i].value->id] |= ITC_WANT_WIDE;
     }
     for (int s = ITC_SECTION_COUNT - 1; s >= 0; s--) {
         const itc_node_list *list = &g->section[s];
         for (int k = list->n - 1; k >= 0; k--) {
             const itc_node *n = list->node[k];
-            const int want = want_of_operand(l, n);
             for (int i = 0; i < n->n_in; i++) {
-                if (n->in[i]) {
-                    l->want[n->in[i]->id] |= (uint8_t)want;
-                    l->consumer[n->in[i]->id] = n->in[i]->n_uses == 1 ? n : NULL;
+                const itc_value *v = n->in[i];
+                if (v) {
+                    const int want = want_of_operand(l, n, v);
+                    l->want[v->id] |= (uint8_t)want;
+                    l->rounded[v->id] |= may_absorb(l, n, v) ? 0 : (uint8_t)want;
                 }
             }
             l->max_import_id = n->import_id > l->max_import_id ? n->import_id : l->max_import_id;
@@ -217,7 +272,7 @@ static void represent_state(itc_lower *l, itc_value *v)
     r->set = r->free = true;
     r->state = v->kind != ITC_VALUE_INPUT && v->kind != ITC_VALUE_TARGET;
     r->n = 1;
-    r->term[0] = (itc_sum_term){v, {1, ITC_SYM_NONE}};
+    r->term[0] = (itc_sum_term){.x = v, .c = {1, ITC_SYM_NONE}};
 }
 
 itc_status itc_lower_begin(itc_lower *l)
@@ -225,6 +280,7 @@ itc_status itc_lower_begin(itc_lower *l)
     itc_ctx *ctx = l->g->ctx;
     l->rep = ITC_NEW_ARRAY(ctx, itc_rep, l->n + 1);
     l->want = ITC_NEW_ARRAY(ctx, uint8_t, l->n + 1);
+    l->rounded = ITC_NEW_ARRAY(ctx, uint8_t, l->n + 1);
     l->consumer = ITC_NEW_ARRAY(ctx, const itc_node *, l->n + 1);
     read_widths(l);
     find_wants(l);
@@ -241,6 +297,16 @@ static bool is_state_derived(const itc_value *v)
 {
     return v->kind == ITC_VALUE_PARAM || v->kind == ITC_VALUE_CONST || v->kind == ITC_VALUE_STAT ||
            (v->kind == ITC_VALUE_NODE && v->def->section == ITC_PREPARE);
+}
+
+static bool is_state_term(const itc_sum_term *t)
+{
+    return is_state_derived(t->x) && (!t->f || is_state_derived(t->f));
+}
+
+static bool is_one(itc_coef c)
+{
+    return c.symbol == ITC_SYM_NONE && !(c.value < 1) && !(c.value > 1);
 }
 
 /** Gives a node its rounding site; see NUMERICS.md on random bits. */
@@ -277,23 +343,33 @@ static itc_status requant(itc_lower *l, const itc_node *n, const itc_value *v, c
                           int bits, itc_value **out)
 {
     itc_graph *g = l->g;
-    itc_value *in[ITC_MAX_TERMS];
+    itc_value *in[2 * ITC_MAX_TERMS];
     itc_coef coef[ITC_MAX_TERMS];
     bool state = g->insert != ITC_UPDATE;
+    int step = 1;
     for (int i = 0; i < r->n; i++) {
-        in[i] = r->term[i].x;
+        step = r->term[i].f ? 2 : step;
+    }
+    for (int i = 0; i < r->n; i++) {
+        in[step * i] = r->term[i].x;
+        if (step == 2) {
+            in[2 * i + 1] = r->term[i].f;
+        }
         coef[i] = r->term[i].c;
-        state = state && is_state_derived(in[i]);
+        state = state && is_state_term(&r->term[i]);
     }
     const itc_section home = g->insert;
     g->insert = state ? ITC_PREPARE : home;
-    itc_node *m = itc_node_new(g, &itc_op_Requant, n, r->n, in, 1);
+    itc_node *m = itc_node_new(g, &itc_op_Requant, n, step * r->n, in, 1);
     itc_set_coefs(g, m, "coef", r->n, coef);
     itc_set_int(g, m, "bits", bits);
+    if (step == 2) {
+        itc_set_int(g, m, "pairs", 1);
+    }
     /* what a loss hands to its consumers is where the backward pass begins */
     const bool loss = n && (n->op->flags & ITC_OP_LOSS) != 0;
     /* a forward value is rounded as one, though the backward pass may be the first to ask */
-    const bool forward = v->def && v->def->section <= ITC_FORWARD && m->section == ITC_BACKWARD;
+    const bool forward = (!v->def || v->def->section <= ITC_FORWARD) && m->section == ITC_BACKWARD;
     const itc_section phase = loss ? ITC_BACKWARD : forward ? ITC_FORWARD : m->section;
     itc_set_string(g, m, "rounding", l->rounding[phase]);
     itc_set_int(g, m, "optimizer", m->section == ITC_UPDATE);
@@ -312,8 +388,8 @@ static itc_value *constant(itc_lower *l, const itc_value *v, int bits)
     itc_graph *g = l->g;
     int32_t e = 0;
     itc_tensor *q = itc_quantize_tensor(g->ctx, v->data, bits, &e);
-    itc_value *c = itc_const_new(g, itc_format(g->ctx, "%s.%s", v->name, itc_dtype_name(q->dtype)),
-                                 q);
+    itc_value *c =
+        itc_const_new(g, itc_format(g->ctx, "%s.%s", v->name, itc_dtype_name(q->dtype)), q);
     c->type.bits = (uint8_t)bits;
     c->exp.kind = ITC_EXP_OPEN;
     c->init_exp = e;
@@ -330,8 +406,7 @@ itc_status itc_lower_get(itc_lower *l, const itc_node *n, const itc_value *v, in
     }
     itc_rep *r = &l->rep[v->id];
     itc_value *x = r->term[0].x;
-    const bool single = r->n == 1 && r->term[0].c.symbol == ITC_SYM_NONE &&
-                        !(r->term[0].c.value < 1) && !(r->term[0].c.value > 1);
+    const bool single = r->n == 1 && !r->term[0].f && is_one(r->term[0].c);
     const bool plain = x->type.dtype != ITC_F32 && x->type.bits == 0;
     const bool narrow = x->type.dtype != ITC_F32 && x->type.bits <= bits &&
                         x->kind != ITC_VALUE_INPUT && x->kind != ITC_VALUE_TARGET &&
@@ -366,7 +441,7 @@ itc_status itc_lower_get_wide(itc_lower *l, const itc_node *n, const itc_value *
     if ((*out)->type.dtype == itc_dtype_of_bits(bits)) {
         return ITC_OK;
     }
-    const itc_rep exact = {.n = 1, .term = {{*out, {1, ITC_SYM_NONE}}}};
+    const itc_rep exact = {.n = 1, .term = {{.x = *out, .c = {1, ITC_SYM_NONE}}}};
     return requant(l, n, v, &exact, bits, out);
 }
 
@@ -384,7 +459,7 @@ void itc_lower_set_scaled(itc_lower *l, const itc_value *v, itc_value *x, itc_co
 {
     itc_rep *r = &l->rep[v->id];
     *r = (itc_rep){.set = true, .n = 1, .state = is_state_derived(x), .free = is_state_derived(x)};
-    r->term[0] = (itc_sum_term){x, c};
+    r->term[0] = (itc_sum_term){.x = x, .c = c};
 }
 
 static bool coef_multiply(itc_coef a, itc_coef b, itc_coef *out)
@@ -401,8 +476,7 @@ static itc_status add_operand(itc_lower *l, const itc_node *n, const itc_value *
                               int room, itc_rep *sum)
 {
     const itc_rep *r = &l->rep[v->id];
-    bool absorb = r->set && r->n <= room &&
-                  (r->free || (l->consumer[v->id] == n && v->def && v->def->section == n->section));
+    bool absorb = r->set && r->n <= room && (r->free || may_absorb(l, n, v));
     for (int i = 0; absorb && i < r->n; i++) {
         itc_coef unused;
         const itc_value *x = r->term[i].x;
@@ -417,7 +491,7 @@ static itc_status add_operand(itc_lower *l, const itc_node *n, const itc_value *
         return ITC_OK;
     }
     for (int i = 0; i < r->n; i++) {
-        itc_sum_term t = {.x = r->term[i].x};
+        itc_sum_term t = {.x = r->term[i].x, .f = r->term[i].f};
         if (!coef_multiply(r->term[i].c, c, &t.c)) {
             return ITC_INTERNAL;
         }
@@ -440,24 +514,112 @@ itc_status itc_lower_set_sum(itc_lower *l, const itc_node *n, const itc_value *v
         ITC_TRY(add_operand(l, n, n->in[i], c[i], room, &sum));
     }
     for (int i = 0; i < sum.n; i++) {
-        sum.state = sum.state && is_state_derived(sum.term[i].x);
+        sum.state = sum.state && is_state_term(&sum.term[i]);
     }
     l->rep[v->id] = sum;
     return ITC_OK;
 }
 
+/* ---- products ---- */
+
+/** Whether each term of v may be multiplied by `small`, so that no product of two small factors is
+ * as large as the result. */
+static bool distributes(const itc_lower *l, const itc_node *n, const itc_value *v,
+                        const itc_value *small, const itc_type *all)
+{
+    const itc_rep *r = &l->rep[v->id];
+    if (!r->set || !is_smaller(&small->type, all) || !(r->free || may_absorb(l, n, v))) {
+        return false;
+    }
+    for (int i = 0; i < r->n; i++) {
+        const itc_sum_term *t = &r->term[i];
+        if (t->x->type.dtype == ITC_F32 || t->x->type.bits > 32 || t->x->type.bits == 0) {
+            return false;
+        }
+        if (t->f) { /* both broadcast to at most their common shape */
+            itc_type both = t->f->type;
+            for (int k = 0; k < both.rank && k < small->type.rank; k++) {
+                itc_dim *d = &both.dim[both.rank - 1 - k];
+                const itc_dim s = small->type.dim[small->type.rank - 1 - k];
+                *d = d->size == 1 && !d->batch ? s : *d;
+            }
+            if (!is_smaller(&both, all)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/** Bits that a factor of x may have: the product and the terms beside it stay below 2^62. */
+static int factor_bits(const itc_value *x)
+{
+    const int room = FACTOR_ROOM - x->type.bits;
+    return room > 31 ? 31 : room;
+}
+
+static itc_status distribute(itc_lower *l, const itc_node *n, const itc_value *v,
+                             const itc_value *big, const itc_value *small)
+{
+    const itc_rep *r = &l->rep[big->id];
+    itc_rep product = {.set = true, .state = true, .n = r->n};
+    for (int i = 0; i < r->n; i++) {
+        itc_sum_term *t = &product.term[i];
+        *t = r->term[i];
+        const int bits = factor_bits(t->x);
+        itc_value *s = NULL;
+        ITC_TRY(itc_lower_get(l, n, small, bits, &s));
+        if (t->f) {
+            const itc_rep both = {.n = 1, .term = {{.x = s, .c = {1, ITC_SYM_NONE}, .f = t->f}}};
+            ITC_TRY(requant(l, n, v, &both, bits, &s));
+        }
+        t->f = s;
+        product.state = product.state && is_state_term(t);
+    }
+    product.free = product.state;
+    l->rep[v->id] = product;
+    return ITC_OK;
+}
+
+itc_status itc_lower_set_product(itc_lower *l, const itc_node *n, const itc_value *v)
+{
+    for (int i = 0; i < 2; i++) {
+        if (distributes(l, n, n->in[i], n->in[1 - i], &v->type)) {
+            return distribute(l, n, v, n->in[i], n->in[1 - i]);
+        }
+    }
+    itc_rep *r = &l->rep[v->id];
+    itc_value *in[2] = {0};
+    itc_dim count;
+    /* what has no rows is a matter of a few elements: scales, gates, statistics */
+    const bool few = itc_type_count(&v->type, &count) && !count.batch;
+    for (int i = 0; i < 2; i++) {
+        const bool wide = few || is_smaller(&n->in[i]->type, &v->type);
+        ITC_TRY(itc_lower_get(l, n, n->in[i], wide ? l->wide_bits : l->operand_bits, &in[i]));
+    }
+    *r = (itc_rep){.set = true, .n = 1, .term = {{.x = in[0], .c = {1, ITC_SYM_NONE}, .f = in[1]}}};
+    r->state = r->free = is_state_term(&r->term[0]);
+    return ITC_OK;
+}
+
+bool itc_lower_take_product(itc_lower *l, const itc_node *n, const itc_value *v, itc_sum_term *out)
+{
+    const itc_rep *r = &l->rep[v->id];
+    if (!r->set || r->n != 1 || !r->term[0].f || !may_absorb(l, n, v)) {
+        return false;
+    }
+    *out = r->term[0];
+    return true;
+}
+
 itc_status itc_lower_materialize(itc_lower *l, const itc_node *n, const itc_value *v)
 {
     const itc_rep *r = &l->rep[v->id];
-    const itc_node *only = l->consumer[v->id];
     if (!r->set || r->free || r->term[0].x->type.bits == 0) {
         return ITC_OK;
     }
-    if (only && only->section == n->section && (only->op->flags & ITC_OP_SUM) != 0) {
-        return ITC_OK; /* it takes the sum as it is */
-    }
     for (int want = ITC_WANT_OPERAND; want <= ITC_WANT_STATE; want <<= 1) {
-        if ((l->want[v->id] & want) != 0) {
+        if ((l->rounded[v->id] & want) != 0) { /* who may take the sum as it is does not count */
             itc_value *unused = NULL;
             ITC_TRY(itc_lower_get(l, n, v, bits_of_want(l, want), &unused));
         }
@@ -518,11 +680,12 @@ itc_status itc_lower_move(itc_lower *l, const itc_node *n)
             continue;
         }
         const itc_rep *r = &l->rep[v->id];
-        if (i == 0 && r->free && r->state && v->kind != ITC_VALUE_CONST && r->n == 1) {
+        if (i == 0 && r->free && r->state && v->kind != ITC_VALUE_CONST && r->n == 1 &&
+            !r->term[0].f) {
             in[i] = r->term[0].x; /* state moves at full width; consumers narrow their view */
         } else {
-            ITC_TRY(itc_lower_get(l, n, v, i == 0 ? itc_lower_demand(l, n->out[0])
-                                                  : l->operand_bits, &in[i]));
+            ITC_TRY(itc_lower_get(
+                l, n, v, i == 0 ? itc_lower_demand(l, n->out[0]) : l->operand_bits, &in[i]));
         }
     }
     ITC_TRY(itc_lower_build(l, n, n->op, n->n_in, in, n->n_out, &m));

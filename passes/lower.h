@@ -37,15 +37,27 @@ ITC_NODISCARD itc_status itc_lower_get_wide(itc_lower *l, const itc_node *n, con
 /** v (set already) is at hand in every section: nothing is rounded before someone asks. */
 void itc_lower_keep(itc_lower *l, const itc_value *v);
 
-/** One term of a formal sum. */
+/** One term of a formal sum: c * x, or c * x * f. */
 typedef struct itc_sum_term {
     itc_value *x;
     itc_coef c;
+    itc_value *f; /**< broadcasts against x; NULL: none */
 } itc_sum_term;
 #define ITC_MAX_TERMS 8
 /** States that v is the sum of c[i] * (float operand i of n), absorbing sums where it may. */
 ITC_NODISCARD itc_status itc_lower_set_sum(itc_lower *l, const itc_node *n, const itc_value *v,
                                            int count, const itc_coef *c);
+/**
+ * States that v, n's output, is operand 0 times operand 1: where one of them is small (repeats
+ * along an axis of v), the other's formal sum with each term multiplied; else one product of
+ * mantissas.
+ */
+ITC_NODISCARD itc_status itc_lower_set_product(itc_lower *l, const itc_node *n, const itc_value *v);
+/**
+ * The product c * x * f that v is, unrounded, where n may take it so (n is the only consumer in v's
+ * section; its row says ITC_OP_SUM); false: v is a sum, or must be rounded for others anyway.
+ */
+bool itc_lower_take_product(itc_lower *l, const itc_node *n, const itc_value *v, itc_sum_term *out);
 /** As itc_lower_set, times a coefficient. */
 void itc_lower_set_scaled(itc_lower *l, const itc_value *v, itc_value *x, itc_coef c);
 

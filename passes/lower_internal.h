@@ -21,7 +21,8 @@ struct itc_lower {
     int n;                    /**< values when the pass began */
     itc_rep *rep;
     uint8_t *want;            /**< ITC_WANT_ mask of each value's consumers */
-    const itc_node **consumer; /**< the only consumer, or NULL */
+    uint8_t *rounded;         /**< the same, less the one that may take the value unrounded */
+    const itc_node **consumer; /**< the only one in the value's own section, or NULL */
     int operand_bits, wide_bits, state_bits;
     const char *rounding[ITC_SECTION_COUNT]; /**< nearest, stochastic or floor */
     uint8_t *site_index;      /**< sites given out, by import id and role */

@@ -14,9 +14,9 @@
 typedef struct itr_rng {
     uint64_t seed;
     uint32_t step;
-    uint32_t micro_batch;     /**< global number of the micro-batch within the step */
-    uint32_t nearest_only;    /**< evaluation: every rounding is to nearest, dropout keeps all */
-    itr_status status;        /**< the first failure of a kernel; ITR_OK otherwise */
+    uint32_t micro_batch;  /**< global number of the micro-batch within the step */
+    uint32_t nearest_only; /**< evaluation: every rounding is to nearest, dropout keeps all */
+    itr_status status;     /**< the first failure of a kernel; ITR_OK otherwise */
 } itr_rng;
 
 /** How a sum is rounded; a value of the argument `rounding`. */
@@ -27,7 +27,8 @@ enum {
 };
 
 /**
- * One operand of a sum: coefficient * mantissas of x * 2^*e. `bits` bounds |x| < 2^bits.
+ * One operand of a sum: coefficient * mantissas of x * 2^*e, times those of f where there is one
+ * (whose own c and f are not used). `bits` bounds |x| < 2^bits.
  * stride[i] is in elements along axis i of the result; 0 broadcasts.
  * e_stride[i]: exponents along axis i (0 where they are shared), for operands with one exponent a
  * slice of an axis; all 0 for one a tensor.
@@ -40,6 +41,7 @@ typedef struct itr_term {
     itr_scalar c;
     int64_t stride[ITR_MAX_RANK];
     int32_t e_stride[ITR_MAX_RANK];
+    const struct itr_term *f;
 } itr_term;
 
 #define ITR_FIELD_IN(name) const void *name;
@@ -51,7 +53,9 @@ typedef struct itr_term {
 #define ITR_FIELD_INT(name) int32_t name;
 #define ITR_FIELD_REAL(name) ITR_REAL name;
 #define ITR_FIELD_SHAPE(name) int64_t name[ITR_MAX_RANK];
-#define ITR_FIELD_TERMS(name) const itr_term *name; int32_t name##_count;
+#define ITR_FIELD_TERMS(name)                                                                      \
+    const itr_term *name;                                                                          \
+    int32_t name##_count;
 #define ITR_FIELD(kind, name) ITR_FIELD_##kind(name)
 
 /* An int8 or int16 trainer has no floating-point type at all: its REAL members are unused. */
@@ -61,9 +65,9 @@ typedef struct itr_term {
 #define ITR_REAL int64_t
 #endif
 
-#define ITR_DEFINE_ARGS(name, FIELDS) \
-    typedef struct itr_##name##_args { \
-        FIELDS(ITR_FIELD) \
+#define ITR_DEFINE_ARGS(name, FIELDS)                                                              \
+    typedef struct itr_##name##_args {                                                             \
+        FIELDS(ITR_FIELD)                                                                          \
     } itr_##name##_args;
 ITR_ARG_STRUCTS(ITR_DEFINE_ARGS)
 #undef ITR_DEFINE_ARGS

@@ -248,19 +248,7 @@ static itc_status mul_grad(itc_grad *b, const itc_node *n)
 
 static itc_status mul_lower(itc_lower *l, const itc_node *n)
 {
-    itc_value *in[2] = {0};
-    itc_node *m = NULL;
-    for (int i = 0; i < 2; i++) {
-        ITC_TRY(itc_lower_get(l, n, n->in[i], itc_lower_operand_bits(l), &in[i]));
-    }
-    if (in[0]->type.bits > in[1]->type.bits) { /* kernels take the narrower one first */
-        itc_value *t = in[0];
-        in[0] = in[1];
-        in[1] = t;
-    }
-    ITC_TRY(itc_lower_build(l, n, &itc_op_Mul, 2, in, 1, &m));
-    itc_lower_set(l, n->out[0], m->out[0]);
-    return ITC_OK;
+    return itc_lower_set_product(l, n, n->out[0]);
 }
 
 static itc_status binary_emit(itc_emit *e, const itc_node *n, itc_x_kind kind, const char *base)
@@ -299,6 +287,7 @@ const itc_op_def itc_op_Mul = {
     .opset_min = 7,
     .versions = binary_versions,
     .roles = weak_roles,
+    .flags = ITC_OP_SUM,
     .summary = "product; by a constant number as Combine",
     .normalize = mul_normalize,
     .fold = itc_fold_binary,

@@ -17,8 +17,15 @@ static itc_status requant_infer(itc_graph *g, itc_node *n)
         return itc_error(g->ctx, n, ITC_RANGE, "E0249", "bits %lld, expected 1 to 31",
                          (long long)bits);
     }
+    const int step = itc_int(n, "pairs") != 0 ? 2 : 1;
+    if (n->n_in % step != 0 || itc_attr_find(n, "coef")->n * step != n->n_in) {
+        return itc_error(g->ctx, n, ITC_RANGE, "E0242", "%d coefficients for %d operands",
+                         itc_attr_find(n, "coef")->n, n->n_in);
+    }
     for (int i = 0; i < n->n_in; i++) {
-        ITC_TRY(itc_operand_real(g, n, i));
+        if (n->in[i] || i % step == 0) { /* a factor may be absent */
+            ITC_TRY(itc_operand_real(g, n, i));
+        }
     }
     ITC_TRY(itc_infer_broadcast(g, n));
     itc_type *t = &n->out[0]->type;
@@ -40,8 +47,15 @@ static itc_status requant_emit(itc_emit *e, const itc_node *n)
     if (itc_int(n, "sticky")) {
         itc_emit_exponent(e, n->out[0], n->in[0]); /* the one to keep */
     }
+    itc_value *x[ITC_MAX_TERMS] = {0}, *f[ITC_MAX_TERMS] = {0};
+    const itc_attr *coef = itc_attr_find(n, "coef");
+    const int step = itc_int(n, "pairs") != 0 ? 2 : 1;
+    for (int i = 0; i < coef->n; i++) {
+        x[i] = n->in[step * i];
+        f[i] = step == 2 ? n->in[2 * i + 1] : NULL;
+    }
     ITC_TRY(itc_emit_call(e, n, "requant", 1, n->out));
-    itc_arg_terms(e, "terms", n->n_in, n->in, itc_attr_find(n, "coef")->u.coefs, t);
+    itc_arg_products(e, "terms", coef->n, x, f, coef->u.coefs, t);
     itc_arg_ptr(e, "y", n->out[0]);
     itc_arg_exp(e, "e_y", n->out[0]);
     itc_arg_shape(e, "shape", t->rank, t->dim);
@@ -57,6 +71,7 @@ static itc_status requant_emit(itc_emit *e, const itc_node *n)
 static const itc_attr_spec requant_attrs[] = {
     {.name = "coef", .kind = ITC_ATTR_COEFS, .required = true},
     {.name = "bits", .kind = ITC_ATTR_INT, .required = true},
+    {.name = "pairs", .kind = ITC_ATTR_INT},
     {.name = "rounding", .kind = ITC_ATTR_STRING, .s = "nearest"},
     {.name = "optimizer", .kind = ITC_ATTR_INT},
     {.name = "sticky", .kind = ITC_ATTR_INT},
@@ -66,16 +81,16 @@ const itc_op_def itc_op_Requant = {
     .name = "Requant",
     .domain = "intrain",
     .in_min = 1,
-    .in_max = ITC_MAX_TERMS,
+    .in_max = 2 * ITC_MAX_TERMS,
     .out_min = 1,
     .out_max = 1,
     .flags = ITC_OP_INTERNAL,
     .attrs = requant_attrs,
-    .summary = "the exact sum of coef[i] * operand i, rounded to `bits` with a new exponent",
+    .summary = "the exact sum of coef[i] * operand i (pairs: times its factor), rounded to `bits`",
     .infer = requant_infer,
     .plan = requant_plan,
     .emit = requant_emit,
-    .in_place = 0xff,
+    .in_place = 0xffff,
 };
 
 /* ---- ToFloat ---- */
@@ -130,8 +145,8 @@ static itc_status grid_add_lower(itc_lower *l, const itc_node *n)
     itc_value *in[2] = {n->in[0], NULL};
     itc_node *m = NULL;
     /* the sum itself: 64 bits on a grid that the checkpoint keeps, not mantissas of 16 */
-    in[0]->data = itc_tensor_new(itc_lower_graph(l)->ctx, ITC_I64, in[0]->data->rank,
-                                 in[0]->data->dim);
+    in[0]->data =
+        itc_tensor_new(itc_lower_graph(l)->ctx, ITC_I64, in[0]->data->rank, in[0]->data->dim);
     in[0]->type.dtype = ITC_I64;
     in[0]->type.bits = 62;
     in[0]->init_exp = INT32_MIN; /* not set: the first gradient sets it */

@@ -289,6 +289,9 @@ itc_status itc_infer_broadcast(itc_graph *g, itc_node *n)
 {
     itc_type t = n->in[0]->type;
     for (int i = 1; i < n->n_in; i++) {
+        if (!n->in[i]) {
+            continue;
+        }
         const itc_type *a = &n->in[i]->type;
         itc_type r = t;
         r.rank = a->rank > t.rank ? a->rank : t.rank;

@@ -12,13 +12,19 @@ enum { BLOCK = 256, MAX_TERMS = 8, HEADROOM = 62 };
 
 #define EXPONENT_RANGE (1 << 20)
 
+/** Where a tensor's elements and exponents lie along the merged axes of a term. */
+typedef struct layout {
+    int64_t stride[ITR_MAX_RANK], e_stride[ITR_MAX_RANK];
+} layout;
+
 /** A term, its axes merged where they can be; axis 0 is the innermost. */
 typedef struct operand {
     const itr_term *term;
     int axes;
-    int64_t size[ITR_MAX_RANK], stride[ITR_MAX_RANK], e_stride[ITR_MAX_RANK];
-    int64_t e_min, e_max; /**< of its exponents, the coefficient's added */
-    int32_t bits;         /**< magnitude bits of c * x */
+    int64_t size[ITR_MAX_RANK];
+    layout x, f;          /**< f: of the factor; all 0 without one */
+    int64_t e_min, e_max; /**< of its exponents, the coefficient's and the factor's added */
+    int32_t bits;         /**< magnitude bits of c * x * f */
     uint32_t draw;        /**< of the rounding when it is aligned */
     bool set;             /**< some exponent is set */
     bool whole;           /**< all of them are */
@@ -66,15 +72,22 @@ static int coefficient_bits(int32_t m)
     return mag == 1 ? 0 : itr_bitlen64(mag);
 }
 
+/** Exponent of c * x * f at these places of the tables; false where one is not set. */
+static bool exponent_at(const itr_term *t, int64_t x, int64_t f, int64_t *e)
+{
+    *e = (int64_t)t->e[x] + t->c.e + (t->f ? t->f->e[f] : 0);
+    return t->e[x] != ITR_EXPONENT_UNSET && (!t->f || t->f->e[f] != ITR_EXPONENT_UNSET);
+}
+
 /** Least and greatest exponent that the term uses; those that are not set do not count. */
 static void scan_exponents(operand *o)
 {
-    int64_t at[ITR_MAX_RANK] = {0}, offset = 0;
+    int64_t at[ITR_MAX_RANK] = {0}, x = 0, f = 0;
     o->set = false;
     o->whole = true;
     for (int i = 0; i < o->axes;) {
-        const int64_t e = (int64_t)o->term->e[offset] + o->term->c.e;
-        if (o->term->e[offset] != ITR_EXPONENT_UNSET) {
+        int64_t e = 0;
+        if (exponent_at(o->term, x, f, &e)) {
             o->e_min = o->set && o->e_min < e ? o->e_min : e;
             o->e_max = o->set && o->e_max > e ? o->e_max : e;
             o->set = true;
@@ -82,17 +95,25 @@ static void scan_exponents(operand *o)
             o->whole = false;
         }
         for (i = 0; i < o->axes; i++) {
-            if (o->e_stride[i] == 0) {
+            if (o->x.e_stride[i] == 0 && o->f.e_stride[i] == 0) {
                 continue;
             }
-            offset += o->e_stride[i];
+            x += o->x.e_stride[i];
+            f += o->f.e_stride[i];
             if (++at[i] < o->size[i]) {
                 break;
             }
-            offset -= o->e_stride[i] * o->size[i];
+            x -= o->x.e_stride[i] * o->size[i];
+            f -= o->f.e_stride[i] * o->size[i];
             at[i] = 0;
         }
     }
+}
+
+/** Axis i of a tensor goes on where merged axis `last`, further in, ends. */
+static bool continues(const itr_term *t, const layout *l, int last, int i, int64_t size)
+{
+    return t->stride[i] == size * l->stride[last] && t->e_stride[i] == size * l->e_stride[last];
 }
 
 static operand operand_of(const itr_term *t, int rank, const int64_t *shape, uint32_t draw)
@@ -103,21 +124,23 @@ static operand operand_of(const itr_term *t, int rank, const int64_t *shape, uin
         if (shape[i] == 1) {
             continue;
         }
-        if (last >= 0 && t->stride[i] == o.size[last] * o.stride[last] &&
-            t->e_stride[i] == o.size[last] * o.e_stride[last]) {
+        if (last >= 0 && continues(t, &o.x, last, i, o.size[last]) &&
+            (!t->f || continues(t->f, &o.f, last, i, o.size[last]))) {
             o.size[last] *= shape[i];
             continue;
         }
         o.size[o.axes] = shape[i];
-        o.stride[o.axes] = t->stride[i];
-        o.e_stride[o.axes++] = t->e_stride[i];
+        o.x.stride[o.axes] = t->stride[i];
+        o.x.e_stride[o.axes] = t->e_stride[i];
+        o.f.stride[o.axes] = t->f ? t->f->stride[i] : 0;
+        o.f.e_stride[o.axes++] = t->f ? t->f->e_stride[i] : 0;
     }
     if (o.axes == 0) {
         o.size[o.axes++] = 1;
     }
     scan_exponents(&o);
     o.zero = t->c.m == 0 || !o.set;
-    o.bits = t->bits + coefficient_bits(t->c.m);
+    o.bits = t->bits + (t->f ? t->f->bits : 0) + coefficient_bits(t->c.m);
     return o;
 }
 
@@ -208,7 +231,7 @@ static void add64(const itr_term *t, int64_t *v, int64_t at, int64_t stride, int
 /** Neighbouring elements of the result whose operand lies on a line and has one exponent. */
 typedef struct run {
     int64_t at[ITR_MAX_RANK];
-    int64_t offset, e_offset;
+    int64_t x, x_e, f, f_e; /**< places in the term's and the factor's elements and exponents */
     int n;
 } run;
 
@@ -218,26 +241,73 @@ static run run_at(const operand *o, int64_t i)
     for (int k = 0; k < o->axes; k++) {
         r.at[k] = k + 1 < o->axes ? i % o->size[k] : i;
         i = k + 1 < o->axes ? i / o->size[k] : 0;
-        r.offset += r.at[k] * o->stride[k];
-        r.e_offset += r.at[k] * o->e_stride[k];
+        r.x += r.at[k] * o->x.stride[k];
+        r.x_e += r.at[k] * o->x.e_stride[k];
+        r.f += r.at[k] * o->f.stride[k];
+        r.f_e += r.at[k] * o->f.e_stride[k];
     }
     return r;
+}
+
+/** Moves `steps` along merged axis k. */
+static void move(const operand *o, run *r, int k, int64_t steps)
+{
+    r->at[k] += steps;
+    r->x += steps * o->x.stride[k];
+    r->x_e += steps * o->x.e_stride[k];
+    r->f += steps * o->f.stride[k];
+    r->f_e += steps * o->f.e_stride[k];
 }
 
 /** Passes what r covers, then sets how far it goes on, at most `limit` elements. */
 static void next_run(const operand *o, run *r, int limit)
 {
-    r->at[0] += r->n;
-    r->offset += r->n * o->stride[0];
-    r->e_offset += r->n * o->e_stride[0];
+    move(o, r, 0, r->n);
     for (int k = 0; k + 1 < o->axes && r->at[k] == o->size[k]; k++) {
-        r->offset += o->stride[k + 1] - o->size[k] * o->stride[k];
-        r->e_offset += o->e_stride[k + 1] - o->size[k] * o->e_stride[k];
-        r->at[k] = 0;
-        r->at[k + 1]++;
+        move(o, r, k, -o->size[k]);
+        move(o, r, k + 1, 1);
     }
-    const int64_t left = o->e_stride[0] != 0 ? 1 : o->size[0] - r->at[0];
+    const bool one = o->x.e_stride[0] != 0 || o->f.e_stride[0] != 0;
+    const int64_t left = one ? 1 : o->size[0] - r->at[0];
     r->n = left < limit ? (int)left : limit;
+}
+
+/** Exponent of the run above that of the sum. */
+static int64_t gap_of(const operand *o, const run *r, int64_t e)
+{
+    int64_t own = 0;
+    return exponent_at(o->term, r->x_e, r->f_e, &own) ? own - e : -HEADROOM - 1;
+}
+
+/** v[i] += x * f * c for the elements of a run; the caller proves that it fits. */
+static void add_run32(const operand *o, const run *r, int32_t c, int32_t *v)
+{
+    const itr_term *t = o->term;
+    if (!t->f) {
+        add32(t, v, r->x, o->x.stride[0], r->n, c);
+        return;
+    }
+    int32_t x[BLOCK] = {0}, f[BLOCK] = {0};
+    add32(t, x, r->x, o->x.stride[0], r->n, c);
+    add32(t->f, f, r->f, o->f.stride[0], r->n, 1);
+    for (int i = 0; i < r->n; i++) {
+        v[i] += x[i] * f[i];
+    }
+}
+
+static void add_run64(const operand *o, const run *r, int64_t c, int64_t *v)
+{
+    const itr_term *t = o->term;
+    if (!t->f) {
+        add64(t, v, r->x, o->x.stride[0], r->n, c);
+        return;
+    }
+    int64_t x[BLOCK] = {0}, f[BLOCK] = {0};
+    add64(t, x, r->x, o->x.stride[0], r->n, c);
+    add64(t->f, f, r->f, o->f.stride[0], r->n, 1);
+    for (int i = 0; i < r->n; i++) {
+        v[i] += itr_wrap_mul64(x[i], f[i]);
+    }
 }
 
 static void load32(const sum *s, int64_t i0, int n, int32_t *v)
@@ -250,9 +320,8 @@ static void load32(const sum *s, int64_t i0, int n, int32_t *v)
         run r = run_at(o, i0);
         for (int i = 0; i < n; i += r.n) {
             next_run(o, &r, n - i);
-            const int64_t gap = (int64_t)o->term->e[r.e_offset] + o->term->c.e - s->e;
-            const int32_t f = (int32_t)itr_shl64(o->term->c.m, (int)gap);
-            add32(o->term, v + i, r.offset, o->stride[0], r.n, f);
+            const int gap = (int)gap_of(o, &r, s->e);
+            add_run32(o, &r, (int32_t)itr_shl64(o->term->c.m, gap), v + i);
         }
     }
 }
@@ -267,8 +336,8 @@ static bool overflows(const operand *o, const int64_t *x, int n)
 }
 
 /**
- * Adds c * x / 2^shift, rounded, for elements i0 + i of the result. A product may need more than
- * 62 bits only where the plan knows no bound (the 64-bit gradient sums); then it is a failure.
+ * Adds c * x * f / 2^shift, rounded, for elements i0 + i of the result. A product may need more
+ * than 62 bits only where the plan knows no bound (the 64-bit gradient sums); then it is a failure.
  */
 static void add_rounded(const mode *m, const operand *o, const run *r, int64_t i0, int64_t shift,
                         int64_t *v)
@@ -276,7 +345,7 @@ static void add_rounded(const mode *m, const operand *o, const run *r, int64_t i
     int64_t x[BLOCK] = {0};
     uint64_t random[BLOCK];
     const int64_t c = o->term->c.m;
-    add64(o->term, x, r->offset, o->stride[0], r->n, 1);
+    add_run64(o, r, 1, x);
     if (o->bits > HEADROOM && overflows(o, x, r->n)) {
         fail(m->rng, ITR_DIVERGED);
         return;
@@ -308,10 +377,9 @@ static void load64(const sum *s, int64_t i0, int n, int64_t *v)
         run r = run_at(o, i0);
         for (int i = 0; i < n; i += r.n) {
             next_run(o, &r, n - i);
-            const int64_t gap = (int64_t)o->term->e[r.e_offset] + o->term->c.e - s->e;
+            const int64_t gap = gap_of(o, &r, s->e);
             if (gap >= 0) {
-                add64(o->term, v + i, r.offset, o->stride[0], r.n,
-                      itr_shl64(o->term->c.m, (int)gap));
+                add_run64(o, &r, itr_shl64(o->term->c.m, (int)gap), v + i);
             } else {
                 add_rounded(&s->mode, o, &r, i0 + i, -gap, v + i);
             }
@@ -319,15 +387,17 @@ static void load64(const sum *s, int64_t i0, int n, int64_t *v)
     }
 }
 
-/** Looks at each element once: axes that repeat are left out. */
+/** Whether c * x * f is 0 everywhere. Each product is looked at once: repeating axes are left out.
+ */
 static bool is_zero(const operand *o)
 {
     operand distinct = {.term = o->term};
     int64_t total = 1;
     for (int k = 0; k < o->axes; k++) {
-        if (o->stride[k] != 0) {
+        if (o->x.stride[k] != 0 || o->f.stride[k] != 0) {
             distinct.size[distinct.axes] = o->size[k];
-            distinct.stride[distinct.axes++] = o->stride[k];
+            distinct.x.stride[distinct.axes] = o->x.stride[k];
+            distinct.f.stride[distinct.axes++] = o->f.stride[k];
             total *= o->size[k];
         }
     }
@@ -339,7 +409,7 @@ static bool is_zero(const operand *o)
         int64_t x[BLOCK] = {0};
         uint64_t all = 0;
         next_run(&distinct, &r, BLOCK);
-        add64(o->term, x, r.offset, distinct.stride[0], r.n, 1);
+        add_run64(&distinct, &r, 1, x);
         for (int j = 0; j < r.n; j++) {
             all |= (uint64_t)x[j];
         }
@@ -523,16 +593,15 @@ static bool prepare(const itr_requant_args *a, size_t width, sum *s, int *shift)
 }
 
 /**
- * y = the sum of terms c_i * x_i * 2^e_i, rounded to mantissas of `bits` (8, 16, 32, or fewer) at
- * one exponent *e_y: two passes, the largest magnitude, then the rounding.
+ * y = the sum of terms c_i * x_i * f_i * 2^e_i, rounded to mantissas of `bits` (8, 16, 32, or
+ * fewer) at one exponent *e_y: two passes, the largest magnitude, then the rounding.
  *
- * Shapes   y `shape`, dense; x_i by strides, 0 repeats
- * Range    |x_i| < 2^bits_i, |c_i| < 2^15; 1 to 8 terms; results within +-(2^(bits-1) - 1)
- * Aliasing y may be the x of a term with the same type and elements at the same places; *e_y may be
- *          a term's exponent
- * Errors   rng->status = ITR_DIVERGED when |*e_y| leaves 2^20, or a 64-bit operand times its
- *          coefficient leaves 62 bits
- * Source   NUMERICS.md, "Requantisation"
+ * Shapes   y `shape`, dense; x_i and f_i (or none) by strides, 0 repeats
+ * Range    |x_i| < 2^bits_i, |f_i| likewise, |c_i| < 2^15; 1 to 8 terms; results within
+ * +-(2^(bits-1) - 1) Aliasing y may be the x of a term with the same type and elements at the same
+ * places; *e_y may be a term's exponent Errors   rng->status = ITR_DIVERGED when |*e_y| leaves
+ * 2^20, or a 64-bit operand times its coefficient leaves 62 bits Source   NUMERICS.md,
+ * "Requantisation"
  */
 #define DEFINE_REQUANT(name, type)                                                                 \
     void name(const itr_requant_args *a)                                                           \
@@ -590,7 +659,7 @@ static bool accumulate(const mode *m, const operand *o, int64_t n, int64_t gap, 
     uint64_t all = 0;
     for (int64_t i = 0; i < n; i += BLOCK) {
         int64_t v[BLOCK] = {0};
-        const run r = {.offset = i, .n = (int)(n - i < BLOCK ? n - i : BLOCK)};
+        const run r = {.x = i, .n = (int)(n - i < BLOCK ? n - i : BLOCK)};
         if (gap >= 0) {
             add64(o->term, v, i, 1, r.n, itr_shl64(o->term->c.m, (int)gap));
         } else {

@@ -117,17 +117,21 @@ static void eval_requant(int_f64 *f, const itc_node *n, double *y)
 {
     const shape s = shape_of(f, n->out[0]);
     const itc_coef *coef = itc_attr_find(n, "coef")->u.coefs;
+    const bool pairs = itc_int(n, "pairs") != 0;
+    const int step = pairs ? 2 : 1;
     int finest = INT32_MAX;
     memset(y, 0, sizeof *y * (size_t)s.count);
-    for (int t = 0; t < n->n_in; t++) {
+    for (int t = 0; t < n->n_in; t += step) {
         int e = 0;
-        const shape from = shape_of(f, n->in[t]);
-        const double m = coefficient(f, coef[t], &e), c = ldexp(m, e);
+        const itc_value *factor = pairs ? n->in[t + 1] : NULL;
+        const shape from = shape_of(f, n->in[t]), by = shape_of(f, factor ? factor : n->in[t]);
+        const double m = coefficient(f, coef[t / step], &e), c = ldexp(m, e);
         int64_t index[ITC_MAX_RANK] = {0}, k = 0;
         do {
-            y[k++] += c * in(f, n, t)[offset(&from, s.rank, index)];
+            const double v = factor ? in(f, n, t + 1)[offset(&by, s.rank, index)] : 1;
+            y[k++] += c * v * in(f, n, t)[offset(&from, s.rank, index)];
         } while (next_index(&s, index));
-        e += exponent_of(f, n->in[t]);
+        e += exponent_of(f, n->in[t]) + (factor ? exponent_of(f, factor) : 0);
         finest = e < finest ? e : finest;
     }
     if (f->random) {

@@ -15,12 +15,13 @@ __extension__ typedef __int128 i128;
 
 enum { MAX_N = 3000, TERMS = 8 };
 
-/** Everything that a case needs; operands are stored as int64 and converted for the kernel. */
+/** Everything that a case needs; operands are stored as int64 and converted for the kernel. Tensor
+ * TERMS + t is the factor of term t. */
 typedef struct sample {
-    itr_term term[TERMS];
-    int64_t x[TERMS][MAX_N];
-    unsigned char bytes[TERMS][MAX_N * 8];
-    int32_t e[TERMS][64];
+    itr_term term[2 * TERMS];
+    int64_t x[2 * TERMS][MAX_N];
+    unsigned char bytes[2 * TERMS][MAX_N * 8];
+    int32_t e[2 * TERMS][64];
     itr_requant_args a;
     int64_t n;
     int64_t want[MAX_N];
@@ -77,6 +78,22 @@ static void locate(const sample *c, int t, int64_t i, int64_t *x, int64_t *e)
     }
 }
 
+/** x, or x * f, of term t at element i, and its exponent; INT32_MIN where one is not set. */
+static i128 product_at(const sample *c, int t, int64_t i, int64_t *e)
+{
+    int64_t x, k;
+    locate(c, t, i, &x, &k);
+    i128 v = c->x[t][x];
+    *e = c->e[t][k];
+    if (c->term[t].f) {
+        locate(c, TERMS + t, i, &x, &k);
+        v *= c->x[TERMS + t][x];
+        *e = *e == INT32_MIN || c->e[TERMS + t][k] == INT32_MIN ? INT32_MIN
+                                                                : *e + c->e[TERMS + t][k];
+    }
+    return v;
+}
+
 /** The definition in NUMERICS.md, one element after another. */
 static void expect(sample *c)
 {
@@ -90,11 +107,11 @@ static void expect(sample *c)
         high[t] = INT64_MIN;
         zero[t] = true;
         for (int64_t i = 0; i < c->n; i++) {
-            int64_t x, k;
-            locate(c, t, i, &x, &k);
-            zero[t] = zero[t] && c->x[t][x] * c->term[t].c.m == 0;
-            if (c->e[t][k] != INT32_MIN) {
-                const int64_t e = (int64_t)c->e[t][k] + c->term[t].c.e;
+            int64_t own;
+            zero[t] = zero[t] && product_at(c, t, i, &own) * c->term[t].c.m == 0;
+            product_at(c, t, i, &own);
+            if (own != INT32_MIN) {
+                const int64_t e = own + c->term[t].c.e;
                 low[t] = e < low[t] ? e : low[t];
                 high[t] = e > high[t] ? e : high[t];
             }
@@ -103,8 +120,9 @@ static void expect(sample *c)
         all_least = low[t] < all_least ? low[t] : all_least;
         if (!zero[t]) {
             const int64_t m = llabs(c->term[t].c.m);
-            const int64_t room = 62 - log - c->term[t].bits - (m == 1 ? 0 : bits_of((uint64_t)m)) -
-                                 (high[t] - low[t]);
+            const int factor = c->term[t].f ? c->term[t].f->bits : 0;
+            const int64_t room = 62 - log - c->term[t].bits - factor -
+                                 (m == 1 ? 0 : bits_of((uint64_t)m)) - (high[t] - low[t]);
             least = low[t] < least ? low[t] : least;
             common = low[t] - room > common ? low[t] - room : common;
         }
@@ -114,13 +132,12 @@ static void expect(sample *c)
     for (int64_t i = 0; i < c->n; i++) {
         i128 sum = 0;
         for (int t = 0; t < c->a.terms_count; t++) {
-            int64_t x, k;
-            locate(c, t, i, &x, &k);
+            int64_t own;
+            const i128 product = product_at(c, t, i, &own) * c->term[t].c.m;
             if (zero[t]) {
                 continue;
             }
-            const i128 product = (i128)c->x[t][x] * c->term[t].c.m;
-            const int64_t gap = (int64_t)c->e[t][k] + c->term[t].c.e - common;
+            const int64_t gap = own + c->term[t].c.e - common;
             sum += gap >= 0 ? product * ((i128)1 << gap)
                             : rounded(c, product, -gap, (uint32_t)t + 1, i);
         }
@@ -253,6 +270,20 @@ static void fill_term(sample *c, int t, uint64_t *seed)
     term->e = c->e[t];
 }
 
+/** Gives some terms a factor, so that the product and the coefficient keep within 62 bits. */
+static void add_factors(sample *c, uint64_t *seed, int terms)
+{
+    for (int t = 0; t < terms; t++) {
+        const int used = c->term[t].bits + bits_of((uint64_t)abs(c->term[t].c.m));
+        if (between(seed, 0, 2) == 0) {
+            fill_term(c, TERMS + t, seed);
+            if (used + c->term[TERMS + t].bits <= 62) {
+                c->term[t].f = &c->term[TERMS + t];
+            }
+        }
+    }
+}
+
 static void new_sample(sample *c, uint64_t *seed, int terms)
 {
     memset(c, 0, sizeof *c);
@@ -290,6 +321,22 @@ static void requant_random_terms(void **state)
         new_sample(&c, &seed, i % 3 == 0 ? 1 : (int)between(&seed, 1, TERMS));
         check(&c);
     }
+}
+
+static void requant_random_products(void **state)
+{
+    (void)state;
+    static sample c;
+    uint64_t seed = 14;
+    int products = 0;
+    for (int i = 0; i < 3000; i++) {
+        const int terms = i % 3 == 0 ? 1 : (int)between(&seed, 1, TERMS);
+        new_sample(&c, &seed, terms);
+        add_factors(&c, &seed, terms);
+        products += c.term[0].f != NULL;
+        check(&c);
+    }
+    assert_true(products > 300);
 }
 
 /** Sizes around the blocks, an accumulator plus a bias along the channels, and 32-bit sums. */
@@ -652,6 +699,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requant_random_terms),
+        cmocka_unit_test(requant_random_products),
         cmocka_unit_test(requant_accumulator_and_bias),
         cmocka_unit_test(requant_fast_path_agrees),
         cmocka_unit_test(requant_in_place),
