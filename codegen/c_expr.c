@@ -104,7 +104,8 @@ static void print_value(const printer *p, const itc_expr *x);
 static void print_operand(const printer *p, const itc_expr *x)
 {
     bool plain = x->kind == ITC_X_LOAD || x->kind == ITC_X_MAX || x->kind == ITC_X_MIN ||
-                 x->kind == ITC_X_EXP || x->kind == ITC_X_TANH;
+                 x->kind == ITC_X_EXP || x->kind == ITC_X_TANH ||
+                 (p->kind == ITC_LOOP_I64 && x->kind >= ITC_X_ADD && x->kind <= ITC_X_NEG);
     if (x->kind == ITC_X_CONST) {
         const char *text = itc_c_number(p->ctx, p->kind, x->c);
         plain = text[0] != '-' && !strchr(text, ' ');
@@ -162,6 +163,20 @@ static void print_call(const printer *p, const itc_expr *x, const char *function
     itc_strbuf_add(p->b, ")");
 }
 
+/**
+ * A binary operator. In 64 bits a call: plain integers have no bound that the plan proves, so sums
+ * and products wrap, and a quotient by 0 is 0.
+ */
+static void print_arithmetic(const printer *p, const itc_expr *x, const char *operator,
+                             const char * function)
+{
+    if (p->kind == ITC_LOOP_I64) {
+        print_call(p, x, function, 2);
+    } else {
+        print_binary(p, x, operator);
+    }
+}
+
 static void print_value(const printer *p, const itc_expr *x)
 {
     static const char *const max[] = {"itr_max_i32", "itr_max_i64", "itr_max_f64"};
@@ -174,20 +189,21 @@ static void print_value(const printer *p, const itc_expr *x)
         itc_strbuf_add(p->b, itc_c_number(p->ctx, p->kind, x->c));
         break;
     case ITC_X_ADD:
-        print_binary(p, x, "+");
+        print_arithmetic(p, x, "+", "itr_wrap_add64");
         break;
     case ITC_X_SUB:
-        print_binary(p, x, "-");
+        print_arithmetic(p, x, "-", "itr_wrap_sub64");
         break;
     case ITC_X_MUL:
-        print_binary(p, x, "*");
+        print_arithmetic(p, x, "*", "itr_wrap_mul64");
         break;
     case ITC_X_DIV:
-        print_binary(p, x, "/");
+        print_arithmetic(p, x, "/", "itr_div64");
         break;
     case ITC_X_NEG:
-        itc_strbuf_add(p->b, "-");
+        itc_strbuf_add(p->b, p->kind == ITC_LOOP_I64 ? "itr_wrap_sub64(0, " : "-");
         print_operand(p, x->arg[0]);
+        itc_strbuf_add(p->b, p->kind == ITC_LOOP_I64 ? ")" : "");
         break;
     case ITC_X_MAX:
         print_call(p, x, max[p->kind], 2);

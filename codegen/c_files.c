@@ -104,6 +104,7 @@ static void set_numbers(output *o)
     set_hole(o, "ARENA", number(o, o->g->arena_bytes));
     set_hole(o, "ARENA_ROOM", number(o, o->g->arena_bytes > 0 ? o->g->arena_bytes : 1));
     set_hole(o, "INPUTS", number(o, m->input_count));
+    set_hole(o, "IS_FLOAT", o->info->is_float ? "true" : "false");
     set_hole(o, "INPUTS_ROOM", number(o, m->input_count > 0 ? m->input_count : 1));
     set_hole(o, "TARGETS", number(o, m->target_count));
     set_hole(o, "TARGETS_ROOM", number(o, m->target_count > 0 ? m->target_count : 1));

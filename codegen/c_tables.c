@@ -114,6 +114,14 @@ static const char *dims_text(itc_ctx *ctx, int rank, const int64_t *d)
     return b.text;
 }
 
+static const char *dtype_text(itr_dtype t)
+{
+    static const char *const name[] = {
+        [ITR_I8] = "ITR_I8",   [ITR_I16] = "ITR_I16", [ITR_I32] = "ITR_I32",
+        [ITR_I64] = "ITR_I64", [ITR_F32] = "ITR_F32", [ITR_U8] = "ITR_U8"};
+    return name[t];
+}
+
 static void write_ports(itc_c_writer *w, itc_strbuf *b, const char *name, const itr_port_info *port,
                         int count)
 {
@@ -124,20 +132,13 @@ static void write_ports(itc_c_writer *w, itc_strbuf *b, const char *name, const 
     for (int i = 0; i < count; i++) {
         const itr_port_info *p = &port[i];
         itc_strbuf_printf(b, "    {.name = %s,\n", itc_name_literal(w->ctx, p->name));
-        itc_strbuf_printf(b, "     .is_ids = %s,\n     .classes = %s,\n",
-                          p->is_ids ? "true" : "false", itc_c_int(w->ctx, p->classes));
+        itc_strbuf_printf(b, "     .is_ids = %s,\n     .dtype = %s,\n     .classes = %s,\n",
+                          p->is_ids ? "true" : "false", dtype_text(p->dtype),
+                          itc_c_int(w->ctx, p->classes));
         itc_strbuf_printf(b, "     .rank = %d,\n     .dims = %s,\n     .elements = %s},\n", p->rank,
                           dims_text(w->ctx, p->rank, p->dims), itc_c_int(w->ctx, p->elements));
     }
     itc_strbuf_add(b, "};\n");
-}
-
-static const char *dtype_text(itr_dtype t)
-{
-    static const char *const name[] = {
-        [ITR_I8] = "ITR_I8",   [ITR_I16] = "ITR_I16", [ITR_I32] = "ITR_I32",
-        [ITR_I64] = "ITR_I64", [ITR_F32] = "ITR_F32", [ITR_U8] = "ITR_U8"};
-    return name[t];
 }
 
 static void write_tensors(itc_c_writer *w, itc_strbuf *b)
@@ -220,8 +221,7 @@ void itc_c_model_fields(itc_c_writer *w, itc_strbuf *b)
     itc_strbuf_printf(b, "    .model_hash = %s,\n", bytes_text(w->ctx, m->model_hash, 32));
     itc_strbuf_printf(b, "    .batch = %s_BATCH,\n    .micro_batch = %s_MICRO_BATCH,\n",
                       w->names->upper, w->names->upper);
-    itc_strbuf_printf(b, "    .state_size = sizeof(%s_state),\n    .output_dtype = %s,\n",
-                      w->names->model, dtype_text(m->output_dtype));
+    itc_strbuf_printf(b, "    .state_size = sizeof(%s_state),\n", w->names->model);
     const struct {
         const char *field;
         int count;
@@ -255,28 +255,18 @@ void itc_c_copy_outputs(itc_c_writer *w, itc_strbuf *b)
         const itc_value *v = w->g->outputs[i].value;
         const itc_value *root = itc_value_root(v);
         const char *from = itc_c_pointer(w, v);
-        const char *n = itc_c_int(w->ctx, m->outputs[i].elements);
-        const itr_dtype t = itc_runtime_dtype(v->type.dtype);
-        const char *bytes =
-            itc_c_int(w->ctx, m->outputs[i].elements * (int64_t)itr_dtype_size(m->output_dtype));
+        const int64_t size = (int64_t)itr_dtype_size(m->outputs[i].dtype);
+        const char *bytes = itc_c_int(w->ctx, m->outputs[i].elements * size);
         if (root->kind == ITC_VALUE_NODE) {
             from = itc_format(w->ctx, "s->arena + %lld", (long long)root->offset);
         } else if (root->kind == ITC_VALUE_CONST) {
             w->const_used[root->id] = true;
         }
         itc_strbuf_printf(&text, "    /* %s */\n", itc_name_comment(w->ctx, m->outputs[i].name));
-        if (t == m->output_dtype) {
-            itc_strbuf_printf(&text,
-                              "    memcpy((unsigned char *)outputs[%d].data + (size_t)row * %s, %s,"
-                              " %s);\n",
-                              i, bytes, from, bytes);
-        } else {
-            itc_strbuf_printf(
-                &text,
-                "    itr_widen((unsigned char *)outputs[%d].data + (size_t)row * %s,\n"
-                "              %s, %s, %s, %s);\n",
-                i, bytes, dtype_text(m->output_dtype), from, dtype_text(t), n);
-        }
+        itc_strbuf_printf(&text,
+                          "    memcpy((unsigned char *)outputs[%d].data + (size_t)row * %s, %s,"
+                          " %s);\n",
+                          i, bytes, from, bytes);
         if (itc_value_exponents(v) > 0) {
             itc_strbuf_printf(&text, "    if (outputs[%d].exponents) {\n", i);
             itc_strbuf_printf(&text, "        outputs[%d].exponents[row] = ", i);

@@ -285,8 +285,10 @@ static bool begin(const itr_model *m, const itr_array *inputs, const itr_array *
     if (metrics) {
         *metrics = (itr_metrics){0};
     }
-    return n >= 1 && n <= m->batch && itr_arrays_valid(inputs, m->input_count) &&
-           (!metrics || itr_arrays_valid(targets, m->target_count));
+    const bool is_float = m->exponents == NULL;
+    return n >= 1 && n <= m->batch &&
+           itr_arrays_valid(inputs, m->inputs, m->input_count, is_float) &&
+           (!metrics || itr_arrays_valid(targets, m->targets, m->target_count, is_float));
 }
 
 static itr_status eval_step(void *state, const itr_array *inputs, const itr_array *targets,
@@ -326,14 +328,10 @@ static void copy_outputs(const frame *f, int32_t row, itr_output *outputs)
     for (int i = 0; i < g->n_outputs; i++) {
         const itc_value *v = g->outputs[i].value;
         const int64_t n = m->outputs[i].elements;
-        const size_t size = itr_dtype_size(m->output_dtype);
-        unsigned char *to = (unsigned char *)outputs[i].data + (size_t)(row * n) * size;
-        if (itc_runtime_dtype(v->type.dtype) == m->output_dtype) {
-            memcpy(to, address(f, v), (size_t)n * size);
-        } else {
-            itr_widen(to, m->output_dtype, address(f, v), itc_runtime_dtype(v->type.dtype), n);
-        }
-        if (outputs[i].exponents) {
+        const size_t size = itr_dtype_size(m->outputs[i].dtype);
+        memcpy((unsigned char *)outputs[i].data + (size_t)(row * n) * size, address(f, v),
+               (size_t)n * size);
+        if (outputs[i].exponents && itc_value_exponents(v) > 0) {
             outputs[i].exponents[row] = *exponent(f, v);
         }
     }

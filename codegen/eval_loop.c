@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "codegen/c_expr.h"
+#include "runtime/numeric.h"
 #include "runtime/program.h"
 
 static int64_t dim(int64_t rows, itc_dim d)
@@ -50,7 +51,7 @@ static int64_t eval_int(const element *x, const itc_expr *e)
     }
     const int64_t a = eval_int(x, e->arg[0]);
     if (e->kind == ITC_X_NEG) {
-        return -a;
+        return itr_wrap_sub64(0, a);
     }
     if (e->kind == ITC_X_SELECT) {
         return eval_int(x, e->arg[a != 0 ? 1 : 2]);
@@ -58,13 +59,13 @@ static int64_t eval_int(const element *x, const itc_expr *e)
     const int64_t b = eval_int(x, e->arg[1]);
     switch (e->kind) {
     case ITC_X_ADD:
-        return a + b;
+        return itr_wrap_add64(a, b);
     case ITC_X_SUB:
-        return a - b;
+        return itr_wrap_sub64(a, b);
     case ITC_X_MUL:
-        return a * b;
+        return itr_wrap_mul64(a, b);
     case ITC_X_DIV:
-        return a / b;
+        return itr_div64(a, b);
     case ITC_X_MAX:
         return a > b ? a : b;
     case ITC_X_MIN:

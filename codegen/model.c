@@ -141,7 +141,6 @@ static itc_status describe_ports(itc_model_info *info)
     for (int i = 0; i < m->target_count; i++) {
         target[i] = describe_port(info->targets[i]->name, info->targets[i]);
     }
-    m->output_dtype = info->is_float ? ITR_F32 : ITR_I8;
     for (int i = 0; i < g->n_outputs; i++) {
         const itc_value *v = g->outputs[i].value;
         if (itc_value_is_port(itc_value_root(v)) || itc_value_exponents(v) > 1) {
@@ -151,11 +150,7 @@ static itc_status describe_ports(itc_model_info *info)
                                                         : "is an input of the model");
         }
         out[i] = describe_port(g->outputs[i].name, v);
-        out[i].is_ids = false;
-        const itr_dtype t = itc_runtime_dtype(v->type.dtype);
-        if (t != ITR_F32 && itc_dtype_size(v->type.dtype) > itr_dtype_size(m->output_dtype)) {
-            m->output_dtype = t;
-        }
+        out[i].dtype = itc_runtime_dtype(v->type.dtype);
     }
     m->inputs = in;
     m->targets = target;

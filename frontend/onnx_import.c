@@ -435,6 +435,16 @@ static itc_status import_outputs(itc_importer *im)
     return ITC_OK;
 }
 
+static bool uses_default_domain(const Onnx__GraphProto *g)
+{
+    for (size_t i = 0; i < g->n_node; i++) {
+        if (itc_onnx_domain(g->node[i]->domain)[0] == '\0') {
+            return true;
+        }
+    }
+    return g->n_node == 0;
+}
+
 /** The version of the default domain; of several the highest counts. */
 static itc_status find_opset(itc_importer *im)
 {
@@ -445,6 +455,9 @@ static itc_status find_opset(itc_importer *im)
         if (itc_onnx_domain(o->domain)[0] == '\0' && o->version > opset) {
             opset = o->version;
         }
+    }
+    if (opset == 0 && !uses_default_domain(im->graph)) {
+        opset = NEWEST_OPSET;
     }
     if (opset == 0) {
         return itc_error(im->ctx, NULL, ITC_PARSE, "E0202",

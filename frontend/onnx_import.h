@@ -16,17 +16,27 @@ typedef struct itc_import_dim {
     int64_t size;
 } itc_import_dim;
 
+/** The extents of an input as a whole. */
+typedef struct itc_import_shape {
+    const char *name;
+    int rank;
+    int64_t dim[ITC_MAX_RANK];
+} itc_import_shape;
+
 /** All zero: the defaults. */
 typedef struct itc_import_options {
     const itc_import_dim *dims;
     int n_dims;
+    /** Not NULL: one for each input. Then there is no batch axis: a call brings whole tensors. */
+    const itc_import_shape *shapes;
+    int n_shapes;
     int64_t max_bytes; /**< all tensors together, decoded; 0: 2 GiB */
 } itc_import_options;
 
 /**
  * Builds the graph; the model may be closed afterwards. `opt` may be NULL.
  *
- * Inputs: floats become f32, integers i32, the first axis is the batch. That is the symbolic first
+ * Inputs: floats become f32, integers i64, the first axis is the batch. That is the symbolic first
  * axis that all inputs have, or the fixed first extent that all of them share.
  * Initializers and Constant nodes: CONST with `onnx` the tensor's name and `reason` "initializer"
  * or "Constant node"; float types become f32, integers i64. Tensors of strings are opaque nodes.

@@ -57,9 +57,6 @@ static itc_status input_dtype(itc_importer *im, input *in, int32_t type)
                          "input \"%s\" is of type %s, which is not supported", in->name,
                          itc_onnx_type_name(im->ctx, type));
     }
-    if (in->dtype == ITC_I64) {
-        in->dtype = ITC_I32; /* ids and labels */
-    }
     return ITC_OK;
 }
 
@@ -73,7 +70,8 @@ static itc_status input_axis(itc_importer *im, const input *in, int i,
         out->size = d->dim_value;
     }
     /* Some exporters write -1 for an axis that is not known. */
-    if (out->size < -1 || out->size == 0 || out->size > INT32_MAX) {
+    const bool empty = out->size == 0 && !im->options->shapes;
+    if (out->size < -1 || empty || out->size > INT32_MAX) {
         return itc_error(im->ctx, NULL, ITC_SHAPE, "E0209",
                          "input \"%s\": extent %lld of axis %d is not possible", in->name,
                          (long long)out->size, i);
@@ -120,7 +118,7 @@ static itc_status read_inputs(itc_importer *im, input_list *list)
             ITC_TRY(read_input(im, im->graph->input[i], &list->v[list->n++]));
         }
     }
-    if (list->n == 0) {
+    if (list->n == 0 && !im->options->shapes) {
         return itc_error(im->ctx, NULL, ITC_UNSUPPORTED, "E0209",
                          "the model has no input: there is nothing to train on");
     }
@@ -218,9 +216,30 @@ static itc_status fix_axis(itc_importer *im, const input_list *list, const input
                      name);
 }
 
-static itc_status make_value(itc_importer *im, const input_list *list, const input *in, bool *used)
+/** The extents that the caller states for an input; they must be what the model allows. */
+static itc_status whole_shape(itc_importer *im, const input *in, itc_dim *dim)
 {
-    itc_dim dim[ITC_MAX_RANK];
+    for (int k = 0; k < im->options->n_shapes; k++) {
+        const itc_import_shape *s = &im->options->shapes[k];
+        if (strcmp(s->name, in->name) != 0) {
+            continue;
+        }
+        bool fits = s->rank == in->rank;
+        for (int i = 0; fits && i < in->rank; i++) {
+            dim[i] = (itc_dim){s->dim[i], false};
+            fits = in->axis[i].size < 0 || in->axis[i].size == s->dim[i];
+        }
+        return fits ? ITC_OK
+                    : itc_error(im->ctx, NULL, ITC_SHAPE, "E0209",
+                                "input \"%s\" has other extents than those that are given",
+                                in->name);
+    }
+    return itc_error(im->ctx, NULL, ITC_SHAPE, "E0209", "input \"%s\" is not given", in->name);
+}
+
+static itc_status batch_shape(itc_importer *im, const input_list *list, const input *in, bool *used,
+                              itc_dim *dim)
+{
     dim[0] = (itc_dim){1, true};
     for (int i = 1; i < in->rank; i++) {
         dim[i] = (itc_dim){in->axis[i].size, false};
@@ -228,6 +247,13 @@ static itc_status make_value(itc_importer *im, const input_list *list, const inp
             ITC_TRY(fix_axis(im, list, in, i, used, &dim[i].size));
         }
     }
+    return ITC_OK;
+}
+
+static itc_status make_value(itc_importer *im, const input_list *list, const input *in, bool *used)
+{
+    itc_dim dim[ITC_MAX_RANK];
+    ITC_TRY(im->options->shapes ? whole_shape(im, in, dim) : batch_shape(im, list, in, used, dim));
     const itc_type type = itc_type_make(in->dtype, in->rank, dim);
     itc_dim count;
     if (!itc_type_count(&type, &count) || count.size > INT32_MAX) {
@@ -267,7 +293,9 @@ itc_status itc_onnx_import_inputs(itc_importer *im)
 {
     input_list list = {0};
     ITC_TRY(read_inputs(im, &list));
-    ITC_TRY(find_batch(im, &list));
+    if (!im->options->shapes) {
+        ITC_TRY(find_batch(im, &list));
+    }
     bool *used = ITC_NEW_ARRAY(im->ctx, bool, im->options->n_dims);
     for (int i = 0; i < list.n; i++) {
         ITC_TRY(make_value(im, &list, &list.v[i], used));

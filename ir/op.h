@@ -20,8 +20,28 @@ typedef enum itc_role_in {
                      is not */
     ITC_IN_STAT,  /**< running statistics */
     ITC_IN_CONST, /**< shapes, axes, ratios: must be known when compiling */
-    ITC_IN_PASS   /**< data movement: a parameter that passes through here is still one */
+    ITC_IN_PASS,  /**< data movement: a parameter that passes through here is still one */
+    ITC_IN_INDEX, /**< class ids, indices: plain integers at run time */
+    ITC_IN_MASK   /**< a condition: booleans at run time */
 } itc_role_in;
+
+/**
+ * Kinds of numbers at run time. Floats are f32, or mantissas in the integer graph; integers are
+ * plain i64 (whatever width they have in ONNX), booleans are bool: neither has an exponent, both
+ * are the same numbers in every arithmetic. A row lists what its DATA operands may be (floats
+ * alone, unless it says more); data movement takes all; INDEX and MASK operands say it by their
+ * role, CONST operands are known when compiling. Data operands are of one type, as ONNX has it.
+ */
+typedef enum itc_kind { ITC_KIND_FLOAT = 1, ITC_KIND_INT = 2, ITC_KIND_BOOL = 4 } itc_kind;
+#define ITC_KIND_NUMBER (ITC_KIND_FLOAT | ITC_KIND_INT)
+#define ITC_KIND_ANY (ITC_KIND_NUMBER | ITC_KIND_BOOL)
+int itc_kind_of(const itc_type *t);
+/** "float", "integer", "boolean"; of a mask, all of them: "float or integer". */
+const char *itc_kind_text(itc_ctx *ctx, int kinds);
+/** Kinds that operand i of a row may have at run time; 0: it must be known when compiling. */
+int itc_op_kinds(const struct itc_op_def *op, int i);
+/** Plain integers or booleans: numbers without an exponent, the same in every arithmetic. */
+bool itc_is_plain(const itc_type *t);
 
 typedef struct itc_attr_spec {
     const char *name; /**< NULL ends the list */
@@ -55,6 +75,7 @@ typedef struct itc_op_def {
     const itc_role_in *roles;
     const itc_attr_spec *attrs;
     const char *summary; /**< one line for `intrain ops` */
+    uint8_t kinds;       /**< of DATA operands at run time; 0: floats; of our own rows: any */
 
     /** ONNX form -> our form: builds nodes at g->insert and sets in out[] what replaces the
      * node's outputs; leaves out[0] NULL where the node is in our form already (it is kept).
@@ -105,6 +126,8 @@ int itc_op_version(const itc_op_def *op, int opset);
 /** Appends a node, sets nothing but operands, and infers the types: the common builder. */
 ITC_NODISCARD itc_status itc_build(itc_graph *g, const itc_op_def *op, const itc_node *origin,
                                    int n_in, itc_value *const *in, int n_out, itc_node **out);
+/** E0241 unless each operand is of a kind that the row takes at run time. */
+ITC_NODISCARD itc_status itc_check_kinds(itc_graph *g, const itc_node *n);
 /** Runs the row's infer (types and exponents' scope of the outputs). */
 ITC_NODISCARD itc_status itc_infer(itc_graph *g, itc_node *n);
 

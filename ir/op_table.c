@@ -65,6 +65,69 @@ int itc_op_version(const itc_op_def *op, int opset)
     return version;
 }
 
+/* ---- kinds of numbers ---- */
+
+int itc_kind_of(const itc_type *t)
+{
+    if (t->dtype == ITC_BOOL) {
+        return ITC_KIND_BOOL;
+    }
+    return itc_is_plain(t) ? ITC_KIND_INT : ITC_KIND_FLOAT;
+}
+
+bool itc_is_plain(const itc_type *t)
+{
+    return t->dtype != ITC_F32 && t->bits == 0;
+}
+
+const char *itc_kind_text(itc_ctx *ctx, int kinds)
+{
+    static const char *const names[] = {"float", "integer", "boolean"};
+    itc_strbuf b;
+    itc_strbuf_init(&b, ctx);
+    for (int i = 0; i < 3; i++) {
+        if ((kinds >> i & 1) != 0) {
+            itc_strbuf_printf(&b, "%s%s", b.len > 0 ? " or " : "", names[i]);
+        }
+    }
+    return b.len > 0 ? b.text : "known when compiling";
+}
+
+int itc_op_kinds(const itc_op_def *op, int i)
+{
+    switch (itc_op_role(op, i)) {
+    case ITC_IN_CONST:
+        return 0;
+    case ITC_IN_INDEX:
+        return ITC_KIND_INT;
+    case ITC_IN_MASK:
+        return ITC_KIND_BOOL;
+    case ITC_IN_PASS:
+        return op->kinds != 0 ? op->kinds : ITC_KIND_ANY;
+    case ITC_IN_DATA:
+    case ITC_IN_PARAM:
+    case ITC_IN_WEAK:
+    case ITC_IN_STAT:
+        break;
+    }
+    const bool internal = (op->flags & ITC_OP_INTERNAL) != 0;
+    return op->kinds != 0 ? op->kinds : internal ? ITC_KIND_ANY : ITC_KIND_FLOAT;
+}
+
+itc_status itc_check_kinds(itc_graph *g, const itc_node *n)
+{
+    for (int i = 0; i < n->n_in; i++) {
+        const int kinds = itc_op_kinds(n->op, i);
+        const itc_type *t = n->in[i] ? &n->in[i]->type : NULL;
+        if (t && kinds != 0 && (itc_kind_of(t) & kinds) == 0) {
+            return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0241",
+                             "input %d is %s; %s takes %s here at run time", i,
+                             itc_type_text(g->ctx, t), n->op->name, itc_kind_text(g->ctx, kinds));
+        }
+    }
+    return ITC_OK;
+}
+
 itc_status itc_infer(itc_graph *g, itc_node *n)
 {
     for (int i = 0; i < n->n_in; i++) {
@@ -77,6 +140,7 @@ itc_status itc_infer(itc_graph *g, itc_node *n)
         return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0201", "operator %s is not supported",
                          n->opaque ? n->opaque : "?");
     }
+    ITC_TRY(itc_check_kinds(g, n));
     return n->op->infer(g, n);
 }
 

@@ -110,8 +110,8 @@ itc_value *itc_grad_of(itc_grad *b, const itc_node *n, int out)
     return b->sum[n->out[out]->id];
 }
 
-itc_status itc_grad_unbroadcast(itc_grad *b, const itc_node *n, itc_value *v,
-                                const itc_value *like, itc_value **out)
+itc_status itc_grad_unbroadcast(itc_grad *b, const itc_node *n, itc_value *v, const itc_value *like,
+                                itc_value **out)
 {
     itc_graph *g = b->g;
     int64_t axes[ITC_MAX_RANK];
@@ -211,7 +211,7 @@ itc_status itc_pass_backward(itc_graph *g)
         ITC_TRY(itc_optimizer_add(g, v, dv));
         trained++;
     }
-    if (trained == 0) {
+    if (trained == 0 && !itc_loss_is_none(g)) {
         return itc_error(g->ctx, NULL, ITC_RANGE, "E0313",
                          "nothing to train: no loss depends on a parameter");
     }

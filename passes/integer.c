@@ -5,8 +5,9 @@
  *     %y : f32[N,10] = MatMul(%x, %w)         %y.acc : i32[N,10] = MatMul(%x.i8, %w.i8)
  *     %z : f32[N,10] = Combine(%y, %b)        %z.i8 : i8[N,10] = Requant(%y.acc, %b) #4.fwd
  *
- * What becomes of an operator is its row's `lower`; lower.c is what those hooks use. With
- * --arith float32 only the model's inputs change: they arrive as integers and become floats.
+ * What becomes of an operator is its row's `lower`; lower.c is what those hooks use. Nodes on plain
+ * integers and booleans stay as they are. With --arith float32 only the model's inputs change: they
+ * arrive as integers and become floats.
  * Linear in the graph's size.
  */
 #include "passes/lower_internal.h"
@@ -14,44 +15,126 @@
 
 #include <string.h>
 
-static itc_status float_inputs(itc_graph *g)
+/*
+ * Inputs and targets come in whatever integer type the caller has, with an exponent of their own.
+ * Losses and Requant read them as they are, as terms; for everything else one node a timeline
+ * converts them: to f32 in float32 arithmetic, plain integers and booleans to their type in every
+ * arithmetic.
+ */
+typedef struct converter {
+    itc_graph *g;
+    int n;
+    bool floats;         /**< f32 inputs as well */
+    itc_value **made[2]; /**< by value id: the converted value of a step, of an evaluation */
+} converter;
+
+/** The port that v is, under whatever shape; NULL: v is something else. */
+static itc_value *port_under(itc_value *v)
 {
-    const int n = g->n_values;
-    for (int i = 0; i < n; i++) {
-        itc_value *v = g->values[i];
-        if ((v->kind != ITC_VALUE_INPUT && v->kind != ITC_VALUE_TARGET) ||
-            v->type.dtype != ITC_F32) {
-            continue;
+    while (v->kind == ITC_VALUE_NODE && v->def->op->alias) {
+        v = v->def->in[0];
+    }
+    return v->kind == ITC_VALUE_INPUT || v->kind == ITC_VALUE_TARGET ? v : NULL;
+}
+
+static bool converts(const converter *c, itc_value *v)
+{
+    return v && v->id < c->n && port_under(v) &&
+           (itc_is_plain(&v->type) || (c->floats && v->type.dtype == ITC_F32));
+}
+
+/** v converted, in the section `home`, at its begin: right behind the view that v may be. */
+static itc_value *convert(converter *c, itc_value *v, const itc_node *origin, itc_section user)
+{
+    itc_graph *g = c->g;
+    itc_value **made = &c->made[user >= ITC_INFER][v->id];
+    if (*made) {
+        return *made;
+    }
+    const itc_section home = v->def                        ? v->def->section
+                             : user < ITC_INFER            ? ITC_FORWARD
+                             : v->kind == ITC_VALUE_TARGET ? ITC_SCORE
+                                                           : ITC_INFER;
+    itc_node_list *list = &g->section[home];
+    int at = 0;
+    while (v->def && list->node[at++] != v->def) {
+    }
+    g->insert = home;
+    itc_node *m = itc_node_new(g, v->type.dtype == ITC_F32 ? &itc_op_ToFloat : &itc_op_ToPlain,
+                               origin, 1, &v, 1);
+    m->out[0]->type = v->type;
+    memmove(list->node + at + 1, list->node + at, (size_t)(list->n - 1 - at) * sizeof *list->node);
+    list->node[at] = m;
+    return *made = m->out[0];
+}
+
+static void convert_operands(converter *c, itc_node *n)
+{
+    const bool takes_ports = n->op->alias || (n->op->flags & ITC_OP_LOSS) != 0;
+    for (int i = 0; i < n->n_in; i++) {
+        itc_value *v = n->in[i];
+        if (converts(c, v) && !(takes_ports && itc_is_plain(&v->type))) {
+            n->in[i] = convert(c, v, n, n->section);
         }
-        const itc_type f32 = v->type;
-        v->type.dtype = ITC_I32;
-        v->type.bits = 31;
-        v->exp.kind = ITC_EXP_OPEN;
-        itc_value *made[ITC_SECTION_COUNT] = {0};
-        for (int s = 0; s < ITC_SECTION_COUNT; s++) {
-            /* a step and an evaluation each convert once */
-            const int home = s < ITC_INFER ? ITC_FORWARD : s;
-            itc_node_list *list = &g->section[s];
-            for (int k = 0; k < list->n; k++) {
-                itc_node *node = list->node[k];
-                for (int j = 0; j < node->n_in; j++) {
-                    if (node->in[j] != v) {
-                        continue;
-                    }
-                    if (!made[home]) {
-                        g->insert = (itc_section)home;
-                        itc_node *c = itc_node_new(g, &itc_op_ToFloat, node, 1, &v, 1);
-                        c->out[0]->type = f32;
-                        made[home] = c->out[0];
-                        /* first in its section: everything else may use it */
-                        itc_node_list *h = &g->section[home];
-                        memmove(h->node + 1, h->node, (size_t)(h->n - 1) * sizeof *h->node);
-                        h->node[0] = c;
-                        k += home == s;
-                    }
-                    node->in[j] = made[home];
-                }
-            }
+    }
+}
+
+static void convert_ports(itc_graph *g, bool floats)
+{
+    converter c = {.g = g, .n = g->n_values, .floats = floats};
+    c.made[0] = ITC_NEW_ARRAY(g->ctx, itc_value *, g->n_values + 1);
+    c.made[1] = ITC_NEW_ARRAY(g->ctx, itc_value *, g->n_values + 1);
+    for (int s = 0; s < ITC_SECTION_COUNT; s++) {
+        itc_node **node = ITC_NEW_ARRAY(g->ctx, itc_node *, g->section[s].n);
+        const int n = g->section[s].n;
+        for (int k = 0; k < n; k++) {
+            node[k] = g->section[s].node[k];
+        }
+        for (int k = 0; k < n; k++) {
+            convert_operands(&c, node[k]);
+        }
+    }
+    for (int i = 0; i < g->n_outputs; i++) { /* an output that is an input */
+        itc_output *o = &g->outputs[i];
+        o->value = converts(&c, o->value) ? convert(&c, o->value, NULL, ITC_INFER) : o->value;
+    }
+    for (int i = 0; floats && i < c.n; i++) {
+        itc_value *v = g->values[i];
+        if (v->type.dtype == ITC_F32 && port_under(v) == v) {
+            v->type.dtype = ITC_I32;
+            v->type.bits = 31;
+            v->exp.kind = ITC_EXP_OPEN;
+        }
+    }
+}
+
+/** Plain integers are the same numbers in every arithmetic. */
+static bool is_plain_node(const itc_node *n)
+{
+    bool plain = n->n_in > 0;
+    for (int i = 0; i < n->n_in; i++) {
+        plain = plain && (!n->in[i] || itc_is_plain(&n->in[i]->type));
+    }
+    for (int i = 0; i < n->n_out; i++) {
+        plain = plain && (!n->out[i] || itc_is_plain(&n->out[i]->type));
+    }
+    return plain;
+}
+
+/** Operand i may be missing. */
+static itc_status copy_plain(itc_lower *l, const itc_node *n)
+{
+    itc_value **in = ITC_NEW_ARRAY(l->g->ctx, itc_value *, n->n_in);
+    itc_node *m = NULL;
+    for (int i = 0; i < n->n_in; i++) {
+        if (n->in[i]) {
+            ITC_TRY(itc_lower_get(l, n, n->in[i], 0, &in[i]));
+        }
+    }
+    ITC_TRY(itc_lower_build(l, n, n->op, n->n_in, in, n->n_out, &m));
+    for (int i = 0; i < n->n_out; i++) {
+        if (n->out[i]) {
+            itc_lower_set(l, n->out[i], m->out[i]);
         }
     }
     return ITC_OK;
@@ -65,6 +148,10 @@ static itc_status lower_section(itc_lower *l, itc_section s)
     for (int k = 0; k < old.n; k++) {
         const itc_node *n = old.node[k];
         g->insert = s;
+        if (is_plain_node(n)) {
+            ITC_TRY(copy_plain(l, n));
+            continue;
+        }
         if (!n->op->lower) {
             return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0320",
                              "%s has no integer form; --arith float32 can train it", n->op->name);
@@ -106,8 +193,9 @@ static itc_status finish(itc_lower *l)
 
 itc_status itc_pass_integer(itc_graph *g)
 {
-    if (strcmp(itc_setting_string(g, "arith", "int8"), "float32") == 0) {
-        ITC_TRY(float_inputs(g));
+    const bool is_float = strcmp(itc_setting_string(g, "arith", "int8"), "float32") == 0;
+    convert_ports(g, is_float);
+    if (is_float) {
         itc_graph_sweep(g); /* numbers values as the text lists them, which placing goes by */
         return ITC_OK;
     }

@@ -6,12 +6,18 @@
  * (an operator's infer_form: no dropout) whose values are the graph's outputs, and SCORE compares
  * them with the targets. Targets are values of kind TARGET.
  * A cross-entropy on a softmax takes the softmax's operand: no second softmax.
+ * With the loss "none" there is no training: FORWARD, BACKWARD and UPDATE stay empty.
  * Linear in the graph's size.
  */
 #include "passes/pass.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+bool itc_loss_is_none(const itc_graph *g)
+{
+    return strcmp(itc_setting_string(g, "loss", ""), "none") == 0;
+}
 
 typedef struct loss_spec {
     int output;
@@ -24,7 +30,7 @@ typedef struct loss_spec {
 
 typedef struct loss_pass {
     itc_graph *g;
-    itc_value **copy;  /**< FORWARD value id -> its INFER counterpart */
+    itc_value **copy; /**< FORWARD value id -> its INFER counterpart */
     int n_copy;
     itc_value *logits_of[64]; /**< value that each loss node reads, for SCORE */
     itc_node *loss[64];
@@ -77,7 +83,8 @@ static itc_status default_spec(itc_graph *g, loss_spec *s)
     } else if (floats != 1) {
         return itc_error(g->ctx, NULL, ITC_RANGE, "E0302",
                          "the model has %d float outputs; say which one has a loss: --loss "
-                         "OUTPUT=KIND", floats);
+                         "OUTPUT=KIND",
+                         floats);
     }
     return ITC_OK;
 }
@@ -100,7 +107,8 @@ static itc_status parse_option(itc_graph *g, const char *text, loss_spec *s)
     }
     return itc_error(g->ctx, NULL, ITC_RANGE, "E0303",
                      "--loss option \"%s\": expected ignore-index=N or label-smoothing=X with "
-                     "0 <= X < 1", text);
+                     "0 <= X < 1",
+                     text);
 }
 
 /** [OUTPUT=]KIND[:WEIGHT][,OPTION…] */
@@ -159,9 +167,8 @@ static void add_loss(loss_pass *p, itc_node *n)
 static itc_value *new_target(loss_pass *p, const loss_spec *s, itc_type type)
 {
     itc_graph *g = p->g;
-    const char *name = p->n_losses == 0 ? "target"
-                                        : itc_format(g->ctx, "target.%s",
-                                                     g->outputs[s->output].name);
+    const char *name =
+        p->n_losses == 0 ? "target" : itc_format(g->ctx, "target.%s", g->outputs[s->output].name);
     itc_value *t = itc_value_new(g, ITC_VALUE_TARGET, name, type);
     t->exp.kind = ITC_EXP_NONE;
     return t;
@@ -268,13 +275,15 @@ static itc_status attach(loss_pass *p, const loss_spec *s)
         return attach_graph(p, v, s->weight);
     }
     return itc_error(g->ctx, NULL, ITC_UNSUPPORTED, "E0308",
-                     "--loss %s is not available; there are cross-entropy, mse and graph",
-                     s->kind);
+                     "--loss %s is not available; there are cross-entropy, mse and graph", s->kind);
 }
 
 static itc_status attach_all(loss_pass *p)
 {
     itc_graph *g = p->g;
+    if (itc_loss_is_none(g)) {
+        return ITC_OK;
+    }
     char *text = itc_strdup(g->ctx, itc_setting_string(g, "loss", ""));
     if (!*text) {
         loss_spec s = {.output = -1, .weight = 1};
@@ -356,8 +365,8 @@ static itc_status build_infer(loss_pass *p, const itc_node_list *forward)
         }
         bool needs_target = false;
         for (int i = 0; i < n->n_in; i++) {
-            needs_target = needs_target || (n->in[i] && (late[n->in[i]->id] ||
-                                                         n->in[i]->kind == ITC_VALUE_TARGET));
+            needs_target = needs_target ||
+                           (n->in[i] && (late[n->in[i]->id] || n->in[i]->kind == ITC_VALUE_TARGET));
         }
         g->insert = needs_target ? ITC_SCORE : ITC_INFER;
         itc_node *m = copy_node(p, n, n->n_out);
@@ -408,6 +417,9 @@ itc_status itc_pass_loss(itc_graph *g)
     const itc_node_list forward = g->section[ITC_FORWARD];
     ITC_TRY(build_infer(&p, &forward));
     ITC_TRY(build_score(&p));
+    if (itc_loss_is_none(g)) {
+        memset(&g->section[ITC_FORWARD], 0, sizeof g->section[ITC_FORWARD]);
+    }
     itc_graph_sweep(g);
     return ITC_OK;
 }

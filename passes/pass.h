@@ -20,9 +20,9 @@ enum {
 
 typedef struct itc_pass {
     const char *name;
-    itc_stage stage;  /**< the stage that is complete once this pass has run (see itc_run_to) */
+    itc_stage stage; /**< the stage that is complete once this pass has run (see itc_run_to) */
     uint8_t needs, keeps, gives;
-    bool optional;    /**< after the plan: skipping it must not change the digest */
+    bool optional; /**< after the plan: skipping it must not change the digest */
     const char *summary;
     itc_status (*run)(itc_graph *g);
 } itc_pass;
@@ -45,7 +45,10 @@ ITC_NODISCARD itc_status itc_run_pass(itc_graph *g, const itc_pass *p, int *prop
 /** Takes a graph of any earlier stage to `stage`. */
 ITC_NODISCARD itc_status itc_run_to(itc_graph *g, itc_stage stage, const itc_pipeline_options *opt);
 
-#define PASS(name, stage, needs, keeps, gives, optional, summary) \
+/** --loss none: the graph is compiled for its outputs alone. */
+bool itc_loss_is_none(const itc_graph *g);
+
+#define PASS(name, stage, needs, keeps, gives, optional, summary)                                  \
     itc_status itc_pass_##name(itc_graph *g);
 #include "passes/passes.def"
 #undef PASS

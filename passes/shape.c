@@ -84,6 +84,7 @@ static itc_status visit(itc_graph *g, itc_node *n)
     }
     itc_value *out[8] = {0};
     if (n->op->normalize) {
+        ITC_TRY(itc_check_kinds(g, n));
         ITC_TRY(n->op->normalize(g, n, out));
         if (out[0]) {
             replace_outputs(n, out);
@@ -111,16 +112,21 @@ static void drop_spoiled_outputs(itc_graph *g, const bool *bad, int n_bad_values
     g->n_outputs = kept;
 }
 
-/** True when an output that carries a loss by name, or every output, is spoiled. */
-static bool spoils_training(const itc_graph *g, const bool *bad)
+/** True when an output that carries a loss by name, or every output, is spoiled; where there is no
+ * training, any. */
+static bool spoils_program(const itc_graph *g, const bool *bad)
 {
     const char *loss = itc_setting_string(g, "loss", "");
+    const bool none = itc_loss_is_none(g);
     int good = 0;
     for (int i = 0; i < g->n_outputs; i++) {
         const itc_value *v = g->outputs[i].value;
         const bool is_bad = v && bad[v->id];
         good += !is_bad;
         const size_t len = strlen(g->outputs[i].name);
+        if (is_bad && none) {
+            return true;
+        }
         if (is_bad && strncmp(loss, g->outputs[i].name, len) == 0 && loss[len] == '=') {
             return true;
         }
@@ -153,7 +159,7 @@ itc_status itc_pass_shape(itc_graph *g)
         }
     }
     if (first != ITC_OK) {
-        if (first == ITC_INTERNAL || spoils_training(g, bad)) {
+        if (first == ITC_INTERNAL || spoils_program(g, bad)) {
             return first;
         }
         itc_diag_clear(g->ctx);

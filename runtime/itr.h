@@ -17,19 +17,13 @@
 
 #define ITR_MAX_RANK 8
 
-typedef enum itr_dtype {
-    ITR_I8,
-    ITR_I16,
-    ITR_I32,
-    ITR_I64,
-    ITR_F32,
-    ITR_U8
-} itr_dtype;
+typedef enum itr_dtype { ITR_I8, ITR_I16, ITR_I32, ITR_I64, ITR_F32, ITR_U8 } itr_dtype;
 
 /** Bytes of one element. */
 size_t itr_dtype_size(itr_dtype t);
 
-/** What a step or an evaluation answers. Also the exit code of a trainer's failure where it maps. */
+/** What a step or an evaluation answers. Also the exit code of a trainer's failure where it maps.
+ */
 typedef enum itr_status {
     ITR_OK = 0,
     ITR_DIVERGED,  /**< a loss is not representable, or an exponent left its range */
@@ -45,7 +39,8 @@ typedef struct itr_scalar {
 
 /**
  * Rows handed to a step: dense, row-major, the batch axis first. ITR_U8, I8, I16 or I32
- * mantissas with one exponent; for class and token ids the exponent is 0.
+ * mantissas with one exponent; for class and token ids, which may be ITR_I64, the exponent is 0.
+ * A float32 program also takes ITR_F32, whose exponent is not looked at.
  */
 typedef struct itr_array {
     const void *data;
@@ -98,15 +93,16 @@ typedef struct itr_tensor_info {
     itr_dtype dtype;
     uint8_t rank;
     int64_t dims[ITR_MAX_RANK];
-    size_t offset;      /**< of the first element, in the state struct */
-    int32_t exp_index;  /**< index into the state's exponents; -1 for ITR_F32 */
-    int32_t exp_count;  /**< exponents in a row from exp_index: 1, or one a slice of an axis */
+    size_t offset;     /**< of the first element, in the state struct */
+    int32_t exp_index; /**< index into the state's exponents; -1 for ITR_F32 */
+    int32_t exp_count; /**< exponents in a row from exp_index: 1, or one a slice of an axis */
 } itr_tensor_info;
 
 /** An input, target or output of the model. Dims are without the batch axis. */
 typedef struct itr_port_info {
     const char *name;
     bool is_ids;     /**< class or token ids: integers, exponent 0 */
+    itr_dtype dtype; /**< of an output; a caller chooses those of inputs and targets */
     int64_t classes; /**< targets of a cross-entropy: ids lie in [0, classes); else 0 */
     uint8_t rank;
     int64_t dims[ITR_MAX_RANK];
@@ -116,7 +112,7 @@ typedef struct itr_port_info {
 /** An output after MODEL_infer: mantissas in the caller's buffer and one exponent a sample. */
 typedef struct itr_output {
     void *data;         /**< room for n * elements of `dtype` of the port */
-    int32_t *exponents; /**< n of them; NULL for ITR_F32 */
+    int32_t *exponents; /**< n of them, or NULL; not written where the port is_ids or ITR_F32 */
 } itr_output;
 
 /**
@@ -125,19 +121,18 @@ typedef struct itr_output {
  */
 typedef struct itr_model {
     const char *name;
-    const char *arith;    /**< "int8", "int16" or "float32" */
-    const char *compiler; /**< version of intrain that wrote it */
-    uint8_t plan_hash[32];   /**< SHA-256 of the canonical IR text before memory planning */
-    uint8_t model_hash[32];  /**< SHA-256 of the model file */
+    const char *arith;      /**< "int8", "int16" or "float32" */
+    const char *compiler;   /**< version of intrain that wrote it */
+    uint8_t plan_hash[32];  /**< SHA-256 of the canonical IR text before memory planning */
+    uint8_t model_hash[32]; /**< SHA-256 of the model file */
     int32_t batch;
     int32_t micro_batch;
     size_t state_size;
-    itr_dtype output_dtype;
     const itr_port_info *inputs, *targets, *outputs;
     int32_t input_count, target_count, output_count;
     const itr_tensor_info *tensors;
     int32_t tensor_count;
-    bool counts_correct; /**< accuracy means something: some loss is a cross-entropy */
+    bool counts_correct;   /**< accuracy means something: some loss is a cross-entropy */
     itr_schedule schedule; /**< defaults */
     uint64_t seed;
     const char *settings_json; /**< one JSON object: the options that the trainer was built with */

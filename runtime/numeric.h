@@ -115,6 +115,18 @@ static inline int64_t itr_wrap_mul64(int64_t x, int64_t y)
     return (int64_t)((uint64_t)x * (uint64_t)y);
 }
 
+/** x - y modulo 2^64. */
+static inline int64_t itr_wrap_sub64(int64_t x, int64_t y)
+{
+    return (int64_t)((uint64_t)x - (uint64_t)y);
+}
+
+/** x / y towards zero, modulo 2^64; 0 where y is 0. For plain integers, which have no bound. */
+static inline int64_t itr_div64(int64_t x, int64_t y)
+{
+    return y == 0 ? 0 : y == -1 ? itr_wrap_sub64(0, x) : x / y;
+}
+
 /** Random bits used for a shift: 16, 32 or 64; the optimizer always takes at least 32. */
 static inline int itr_random_width(int s, bool optimizer)
 {
@@ -150,7 +162,8 @@ static inline itr_scalar itr_reciprocal(int64_t n)
     const int b = itr_bitlen64((uint64_t)n);
     /* 2^(29+b) / n lies in [2^29, 2^30] */
     const uint64_t num = (uint64_t)1 << (29 + (b < 33 ? b : 33));
-    const itr_scalar r = {(int32_t)((num + (uint64_t)n / 2) / (uint64_t)n), -(29 + (b < 33 ? b : 33))};
+    const itr_scalar r = {(int32_t)((num + (uint64_t)n / 2) / (uint64_t)n),
+                          -(29 + (b < 33 ? b : 33))};
     return r;
 }
 

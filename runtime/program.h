@@ -29,13 +29,17 @@ typedef struct itr_call {
 /** Exponents beyond this are refused or mean divergence; see tensors.h. */
 #define ITR_PORT_EXPONENT_LIMIT (1 << 20)
 
-/** Inputs and targets are integers with an exponent in range. */
-static inline bool itr_arrays_valid(const itr_array *a, int32_t count)
+/** Inputs and targets are of a type that their ports take, with an exponent in range. */
+static inline bool itr_arrays_valid(const itr_array *a, const itr_port_info *ports, int32_t count,
+                                    bool is_float)
 {
     for (int32_t i = 0; i < count; i++) {
         const itr_dtype t = a[i].dtype;
-        if ((t != ITR_U8 && t != ITR_I8 && t != ITR_I16 && t != ITR_I32) ||
-            a[i].exponent < -ITR_PORT_EXPONENT_LIMIT || a[i].exponent > ITR_PORT_EXPONENT_LIMIT) {
+        const bool fits = t == ITR_F32   ? is_float && !ports[i].is_ids
+                          : t == ITR_I64 ? ports[i].is_ids
+                                         : true;
+        if (!fits || a[i].exponent < -ITR_PORT_EXPONENT_LIMIT ||
+            a[i].exponent > ITR_PORT_EXPONENT_LIMIT) {
             return false;
         }
     }
@@ -57,38 +61,6 @@ static inline void itr_take_rows(itr_array *to, const itr_array *from, const itr
 static inline int32_t itr_dtype_bits(itr_dtype t)
 {
     return t == ITR_U8 ? 8 : (int32_t)itr_dtype_size(t) * 8;
-}
-
-/** n mantissas of a narrower integer type as a wider one; to and from do not overlap. */
-static inline void itr_widen(void *to, itr_dtype to_type, const void *from, itr_dtype from_type,
-                             int64_t n)
-{
-    const size_t a = itr_dtype_size(from_type), b = itr_dtype_size(to_type);
-    for (int64_t i = 0; i < n; i++) {
-        const unsigned char *x = (const unsigned char *)from + (size_t)i * a;
-        unsigned char *y = (unsigned char *)to + (size_t)i * b;
-        int64_t v = 0;
-        if (a == 1) {
-            v = from_type == ITR_U8 ? *x : *(const int8_t *)(const void *)x;
-        } else if (a == 2) {
-            int16_t m;
-            memcpy(&m, x, sizeof m);
-            v = m;
-        } else {
-            int32_t m;
-            memcpy(&m, x, sizeof m);
-            v = m;
-        }
-        if (b == 2) {
-            const int16_t m = (int16_t)v;
-            memcpy(y, &m, sizeof m);
-        } else if (b == 4) {
-            const int32_t m = (int32_t)v;
-            memcpy(y, &m, sizeof m);
-        } else {
-            memcpy(y, &v, sizeof v);
-        }
-    }
 }
 
 static inline int32_t itr_max_i32(int32_t a, int32_t b)

@@ -17,16 +17,22 @@
 
 /* ---- types ---- */
 
-static itc_status infer_floats(itc_graph *g, itc_node *n)
+/** Operands of one element type; what that may be is the row's `kinds`. */
+static itc_status infer_alike(itc_graph *g, itc_node *n)
 {
-    for (int i = 0; i < n->n_in; i++) {
-        if (n->in[i]->type.dtype != ITC_F32) {
-            return itc_error(g->ctx, n, ITC_TYPE, "E0241",
-                             "operand %d is %s; only float operands are computed at run time", i,
-                             itc_dtype_name(n->in[i]->type.dtype));
+    for (int i = 1; i < n->n_in; i++) {
+        if (n->in[i]->type.dtype != n->in[0]->type.dtype) {
+            return itc_error(g->ctx, n, ITC_TYPE, "E0228", "operands are %s and %s",
+                             itc_type_text(g->ctx, &n->in[0]->type),
+                             itc_type_text(g->ctx, &n->in[i]->type));
         }
     }
     return itc_infer_broadcast(g, n);
+}
+
+static bool is_float(const itc_node *n)
+{
+    return n->in[0]->type.dtype == ITC_F32;
 }
 
 /* ---- Combine ---- */
@@ -43,7 +49,7 @@ static itc_status combine_infer(itc_graph *g, itc_node *n)
         return itc_error(g->ctx, n, ITC_RANGE, "E0242", "%d coefficients for %d operands", a->n,
                          n->n_in);
     }
-    return infer_floats(g, n);
+    return infer_alike(g, n);
 }
 
 static itc_status combine_grad(itc_grad *b, const itc_node *n)
@@ -113,12 +119,8 @@ const itc_op_def itc_op_Combine = {
 
 static itc_status to_combine(itc_graph *g, itc_node *n, const double *c, itc_value **out)
 {
-    for (int i = 0; i < n->n_in; i++) {
-        if (n->in[i]->type.dtype != ITC_F32) {
-            return infer_floats(g, n); /* says what is wrong */
-        }
-    }
-    return itc_combine_build(g, n, n->n_in, n->in, c, out);
+    ITC_TRY(infer_alike(g, n));
+    return is_float(n) ? itc_combine_build(g, n, n->n_in, n->in, c, out) : ITC_OK;
 }
 
 static itc_status add_normalize(itc_graph *g, itc_node *n, itc_value **out)
@@ -140,25 +142,51 @@ static const uint8_t binary_versions[] = {1, 6, 7, 13, 14, 0};
 static const uint8_t neg_versions[] = {1, 6, 13, 0};
 static const itc_role_in weak_roles[] = {ITC_IN_WEAK, ITC_IN_WEAK};
 
-#define BINARY(op_name, norm, op_roles, text) \
-    const itc_op_def itc_op_##op_name = { \
-        .name = #op_name, \
-        .domain = "", \
-        .in_min = 2, \
-        .in_max = 2, \
-        .out_min = 1, \
-        .out_max = 1, \
-        .opset_min = 7, \
-        .versions = binary_versions, \
-        .roles = op_roles, \
-        .summary = text, \
-        .normalize = norm, \
-        .fold = itc_fold_binary, \
-        .infer = infer_floats, \
+/** On plain integers: modulo 2^64, a quotient towards zero, 0 where the divisor is 0. */
+static itc_status integers_emit(itc_emit *e, const itc_node *n, itc_x_kind kind)
+{
+    const itc_expr *b = n->n_in > 1 ? itc_x_load(e, 1) : NULL;
+    return itc_emit_loop(e, n, n->out[0], n->n_in, n->in,
+                         itc_x(e, kind, itc_x_load(e, 0), b, NULL));
+}
+
+static itc_status add_emit(itc_emit *e, const itc_node *n)
+{
+    return integers_emit(e, n, ITC_X_ADD);
+}
+
+static itc_status sub_emit(itc_emit *e, const itc_node *n)
+{
+    return integers_emit(e, n, ITC_X_SUB);
+}
+
+static itc_status neg_emit(itc_emit *e, const itc_node *n)
+{
+    return integers_emit(e, n, ITC_X_NEG);
+}
+
+#define BINARY(op_name, norm, write, op_roles, text)                                               \
+    const itc_op_def itc_op_##op_name = {                                                          \
+        .name = #op_name,                                                                          \
+        .domain = "",                                                                              \
+        .in_min = 2,                                                                               \
+        .in_max = 2,                                                                               \
+        .out_min = 1,                                                                              \
+        .out_max = 1,                                                                              \
+        .opset_min = 7,                                                                            \
+        .versions = binary_versions,                                                               \
+        .roles = op_roles,                                                                         \
+        .summary = text,                                                                           \
+        .kinds = ITC_KIND_NUMBER,                                                                  \
+        .normalize = norm,                                                                         \
+        .fold = itc_fold_binary,                                                                   \
+        .infer = infer_alike,                                                                      \
+        .emit = write,                                                                             \
+        .in_place = 3,                                                                             \
     };
 
-BINARY(Add, add_normalize, weak_roles, "sum, as Combine")
-BINARY(Sub, sub_normalize, NULL, "difference, as Combine")
+BINARY(Add, add_normalize, add_emit, weak_roles, "sum; of floats as Combine")
+BINARY(Sub, sub_normalize, sub_emit, NULL, "difference; of floats as Combine")
 
 const itc_op_def itc_op_Neg = {
     .name = "Neg",
@@ -169,10 +197,13 @@ const itc_op_def itc_op_Neg = {
     .out_max = 1,
     .opset_min = 6,
     .versions = neg_versions,
-    .summary = "negation, as Combine",
+    .summary = "negation; of floats as Combine",
+    .kinds = ITC_KIND_NUMBER,
     .normalize = neg_normalize,
     .fold = itc_fold_neg,
-    .infer = infer_floats,
+    .infer = infer_alike,
+    .emit = neg_emit,
+    .in_place = 1,
 };
 
 /* ---- Mul, Div ---- */
@@ -191,10 +222,10 @@ static bool scalar_operand(const itc_node *n, int i, double *v)
 
 static itc_status mul_normalize(itc_graph *g, itc_node *n, itc_value **out)
 {
-    ITC_TRY(infer_floats(g, n));
+    ITC_TRY(infer_alike(g, n));
     for (int i = 0; i < 2; i++) {
         double c = 0;
-        if (scalar_operand(n, i, &c)) {
+        if (is_float(n) && scalar_operand(n, i, &c)) {
             return itc_combine_build(g, n, 1, &n->in[1 - i], &c, out);
         }
     }
@@ -204,8 +235,8 @@ static itc_status mul_normalize(itc_graph *g, itc_node *n, itc_value **out)
 static itc_status div_normalize(itc_graph *g, itc_node *n, itc_value **out)
 {
     double c = 0;
-    ITC_TRY(infer_floats(g, n));
-    if (!scalar_operand(n, 1, &c)) {
+    ITC_TRY(infer_alike(g, n));
+    if (!is_float(n) || !scalar_operand(n, 1, &c)) {
         return ITC_OK;
     }
     if (!(fabs(c) > 0) || !isfinite(1 / c)) {
@@ -216,8 +247,8 @@ static itc_status div_normalize(itc_graph *g, itc_node *n, itc_value **out)
 
 static itc_status product_infer(itc_graph *g, itc_node *n)
 {
-    if (n->in[0]->type.dtype == ITC_F32 || n->in[0]->type.bits == 0) {
-        return infer_floats(g, n);
+    if (is_float(n) || itc_is_plain(&n->in[0]->type)) {
+        return infer_alike(g, n);
     }
     ITC_TRY(itc_infer_broadcast(g, n));
     itc_type *t = &n->out[0]->type;
@@ -254,7 +285,7 @@ static itc_status mul_lower(itc_lower *l, const itc_node *n)
 static itc_status binary_emit(itc_emit *e, const itc_node *n, itc_x_kind kind, const char *base)
 {
     const itc_type *t = &n->out[0]->type;
-    if (t->dtype == ITC_F32) {
+    if (t->dtype == ITC_F32 || itc_is_plain(t)) {
         const itc_expr *x = itc_x(e, kind, itc_x_load(e, 0), itc_x_load(e, 1), NULL);
         return itc_emit_loop(e, n, n->out[0], 2, n->in, x);
     }
@@ -288,7 +319,8 @@ const itc_op_def itc_op_Mul = {
     .versions = binary_versions,
     .roles = weak_roles,
     .flags = ITC_OP_SUM,
-    .summary = "product; by a constant number as Combine",
+    .summary = "product; of floats by a constant number as Combine",
+    .kinds = ITC_KIND_NUMBER,
     .normalize = mul_normalize,
     .fold = itc_fold_binary,
     .infer = product_infer,
@@ -300,8 +332,8 @@ const itc_op_def itc_op_Mul = {
 
 static itc_status div_infer(itc_graph *g, itc_node *n)
 {
-    if (n->in[0]->type.dtype == ITC_F32 || n->in[0]->type.bits == 0) {
-        return infer_floats(g, n);
+    if (is_float(n) || itc_is_plain(&n->in[0]->type)) {
+        return infer_alike(g, n);
     }
     ITC_TRY(itc_infer_broadcast(g, n));
     /* a * 2^k / b: k is 23 for bytes and 40 for int16 (NUMERICS.md: division) */
@@ -358,7 +390,8 @@ const itc_op_def itc_op_Div = {
     .out_max = 1,
     .opset_min = 7,
     .versions = binary_versions,
-    .summary = "quotient; by a constant number as Combine",
+    .summary = "quotient; of floats by a constant number as Combine",
+    .kinds = ITC_KIND_NUMBER,
     .normalize = div_normalize,
     .fold = itc_fold_binary,
     .infer = div_infer,

@@ -1,7 +1,7 @@
 /*
  * Losses. A loss node ends the training graph; what it reports goes to the metrics of the call, its
- * gradient with respect to the *sum* over samples starts the backward pass (the optimizer divides by
- * the number of samples, numerics N14).
+ * gradient with respect to the *sum* over samples starts the backward pass (the optimizer divides
+ * by the number of samples, numerics N14).
  *
  *   CrossEntropy   -sum_c q_c log softmax(x)_c,  gradient p - q, with q the target's distribution;
  *                  result 0 stands for the loss, result 1 is p - q (exponent -30 on integers)
@@ -164,8 +164,7 @@ static int64_t elements_a_sample(const itc_node *n)
 static itc_status square_loss_infer(itc_graph *g, itc_node *n)
 {
     ITC_TRY(itc_operand_real(g, n, 0));
-    n->out[0]->type =
-        itc_type_scalar(n->in[0]->type.dtype == ITC_F32 ? ITC_F32 : ITC_I64);
+    n->out[0]->type = itc_type_scalar(n->in[0]->type.dtype == ITC_F32 ? ITC_F32 : ITC_I64);
     return ITC_OK;
 }
 
@@ -278,6 +277,8 @@ static itc_status onnx_loss_infer(itc_graph *g, itc_node *n)
     return itc_error(g->ctx, n, ITC_INTERNAL, "E0248", "loss was not normalised");
 }
 
+/** Scores, class ids, weights of the classes. */
+static const itc_role_in loss_roles[] = {ITC_IN_DATA, ITC_IN_INDEX, ITC_IN_DATA};
 static const uint8_t loss_versions[] = {12, 13, 0};
 static const itc_attr_spec loss_attrs[] = {
     {.name = "ignore_index", .kind = ITC_ATTR_INT, .i = INT32_MIN},
@@ -294,6 +295,7 @@ const itc_op_def itc_op_SoftmaxCrossEntropyLoss = {
     .flags = ITC_OP_LOSS,
     .opset_min = 12,
     .versions = loss_versions,
+    .roles = loss_roles,
     .attrs = loss_attrs,
     .summary = "as CrossEntropy (reduction mean)",
     .normalize = sce_normalize,
@@ -310,6 +312,7 @@ const itc_op_def itc_op_NegativeLogLikelihoodLoss = {
     .flags = ITC_OP_LOSS,
     .opset_min = 12,
     .versions = loss_versions,
+    .roles = loss_roles,
     .attrs = loss_attrs,
     .summary = "of a LogSoftmax, as CrossEntropy (reduction mean)",
     .normalize = nll_normalize,

@@ -131,6 +131,49 @@ const itc_op_def itc_op_ToFloat = {
     .emit = to_float_emit,
 };
 
+/* ---- ToPlain ---- */
+
+static itc_status to_plain_infer(itc_graph *g, itc_node *n)
+{
+    if (!itc_is_plain(&n->in[0]->type)) {
+        return itc_error(g->ctx, n, ITC_TYPE, "E0228", "the operand is %s, expected plain integers",
+                         itc_type_text(g->ctx, &n->in[0]->type));
+    }
+    n->out[0]->type = n->in[0]->type;
+    return ITC_OK;
+}
+
+static itc_status to_plain_emit(itc_emit *e, const itc_node *n)
+{
+    itc_dim count;
+    const itc_coef one = {1, ITC_SYM_NONE};
+    if (!itc_type_count(&n->out[0]->type, &count)) {
+        return ITC_INTERNAL;
+    }
+    ITC_TRY(itc_emit_call(e, n, "to_plain", 1, n->out));
+    itc_arg_terms(e, "terms", 1, n->in, &one, &n->out[0]->type);
+    itc_arg_ptr(e, "y", n->out[0]);
+    itc_arg_dim(e, "n", count);
+    return ITC_OK;
+}
+
+/**
+ * The integers or booleans of an input, which come in whatever type the caller has, in the type
+ * that operators compute in.
+ */
+const itc_op_def itc_op_ToPlain = {
+    .name = "ToPlain",
+    .domain = "intrain",
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 1,
+    .flags = ITC_OP_INTERNAL,
+    .summary = "integers or booleans of an input, in the type that operators compute in",
+    .infer = to_plain_infer,
+    .emit = to_plain_emit,
+};
+
 /* ---- GridAdd, GridNext ---- */
 
 static itc_status grid_infer(itc_graph *g, itc_node *n)

@@ -8,27 +8,8 @@
  */
 #include <math.h>
 
-#include "../kernel.h"
 #include "../numeric.h"
-
-static int64_t mantissa(const itr_term *t, int64_t i)
-{
-    switch (t->dtype) {
-    case ITR_U8:
-        return ((const uint8_t *)t->x)[i];
-    case ITR_I8:
-        return ((const int8_t *)t->x)[i];
-    case ITR_I16:
-        return ((const int16_t *)t->x)[i];
-    case ITR_I32:
-        return ((const int32_t *)t->x)[i];
-    case ITR_I64:
-        return ((const int64_t *)t->x)[i];
-    case ITR_F32:
-        break;
-    }
-    return 0;
-}
+#include "term.h"
 
 /**
  * m * 2^e as a double that rounds to the right float: exact, or 53 bits with a last bit that says
@@ -53,6 +34,7 @@ void itr_to_float_ref(const itr_to_float_args *a)
     float *y = (float *)a->y;
     const int32_t e = t->e ? *t->e : 0;
     for (int64_t i = 0; i < a->n; i++) {
-        y[i] = t->dtype == ITR_F32 ? ((const float *)t->x)[i] : (float)value(mantissa(t, i), e);
+        y[i] = t->dtype == ITR_F32 ? ((const float *)t->x)[i]
+                                   : (float)value(itr_term_integer(t, i), e);
     }
 }

@@ -24,6 +24,7 @@
 #include "softmax_row.h"
 
 #include "../kernel.h"
+#include "term.h"
 
 /* ---- metrics ---- */
 
@@ -73,22 +74,6 @@ static void add_loss(itr_metrics *metrics, uint64_t sum, int32_t weight_m, int64
 
 /* ---- class ids ---- */
 
-static int64_t id_at(const itr_term *t, int64_t i)
-{
-    switch (t->dtype) {
-    case ITR_U8:
-        return ((const uint8_t *)t->x)[i];
-    case ITR_I8:
-        return ((const int8_t *)t->x)[i];
-    case ITR_I16:
-        return ((const int16_t *)t->x)[i];
-    case ITR_I32:
-        return ((const int32_t *)t->x)[i];
-    default:
-        return -1;
-    }
-}
-
 static bool is_ignored(const itr_cross_entropy_args *a, int64_t id)
 {
     return id == a->ignore_index && a->ignore_index != INT32_MIN;
@@ -97,7 +82,7 @@ static bool is_ignored(const itr_cross_entropy_args *a, int64_t id)
 static bool ids_valid(const itr_cross_entropy_args *a)
 {
     for (int64_t i = 0; i < a->outer * a->inner; i++) {
-        const int64_t id = id_at(a->target, i);
+        const int64_t id = itr_term_integer(a->target, i);
         if ((id < 0 || id >= a->axis) && !is_ignored(a, id)) {
             return false;
         }
@@ -149,7 +134,7 @@ static void clear_row(uint32_t *v, int64_t n, int64_t stride)
 static uint64_t row_loss(const itr_cross_entropy_args *a, bool wide, int64_t i, int64_t *correct)
 {
     const int64_t at = i / a->inner * a->axis * a->inner + i % a->inner;
-    const int64_t target = id_at(a->target, i);
+    const int64_t target = itr_term_integer(a->target, i);
     const itr_row r = itr_row_of(a->x, wide, at, a->axis, a->inner);
     uint32_t *v = a->dx ? (uint32_t *)a->dx + at : NULL;
     const int q = itr_row_bits(a->axis);
@@ -173,7 +158,7 @@ static void cross_entropy(const itr_cross_entropy_args *a, bool wide)
     uint64_t sum = 0;
     int64_t counted = 0;
     for (int64_t i = 0; i < rows; i++) {
-        if (!valid || is_ignored(a, id_at(a->target, i))) {
+        if (!valid || is_ignored(a, itr_term_integer(a->target, i))) {
             const int64_t at = i / a->inner * a->axis * a->inner + i % a->inner;
             clear_row(a->dx ? (uint32_t *)a->dx + at : NULL, a->axis, a->inner);
             continue;

@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "../kernel.h"
+#include "term.h"
 
 static void add_loss(itr_metrics *metrics, double loss)
 {
@@ -23,22 +24,6 @@ static void add_loss(itr_metrics *metrics, double loss)
     }
 }
 
-static int64_t id_at(const itr_term *t, int64_t i)
-{
-    switch (t->dtype) {
-    case ITR_U8:
-        return ((const uint8_t *)t->x)[i];
-    case ITR_I8:
-        return ((const int8_t *)t->x)[i];
-    case ITR_I16:
-        return ((const int16_t *)t->x)[i];
-    case ITR_I32:
-        return ((const int32_t *)t->x)[i];
-    default:
-        return -1;
-    }
-}
-
 static bool is_ignored(const itr_cross_entropy_args *a, int64_t id)
 {
     return id == a->ignore_index && a->ignore_index != INT32_MIN;
@@ -47,7 +32,7 @@ static bool is_ignored(const itr_cross_entropy_args *a, int64_t id)
 static bool ids_valid(const itr_cross_entropy_args *a)
 {
     for (int64_t i = 0; i < a->outer * a->inner; i++) {
-        const int64_t id = id_at(a->target, i);
+        const int64_t id = itr_term_integer(a->target, i);
         if ((id < 0 || id >= a->axis) && !is_ignored(a, id)) {
             return false;
         }
@@ -61,7 +46,7 @@ static double row_loss(const itr_cross_entropy_args *a, int64_t i, int64_t *corr
     const int64_t at = i / a->inner * a->axis * a->inner + i % a->inner, n = a->axis;
     const float *x = (const float *)a->x + at;
     float *dx = a->dx ? (float *)a->dx + at : NULL;
-    const int64_t target = id_at(a->target, i);
+    const int64_t target = itr_term_integer(a->target, i);
     const double eps = a->smoothing_q30 / 1073741824.0;
     int64_t first = 0;
     for (int64_t k = 1; k < n; k++) {
@@ -90,7 +75,7 @@ void itr_cross_entropy_f32_ref(const itr_cross_entropy_args *a)
     int64_t counted = 0;
     double sum = 0;
     for (int64_t i = 0; i < rows; i++) {
-        if (valid && !is_ignored(a, id_at(a->target, i))) {
+        if (valid && !is_ignored(a, itr_term_integer(a->target, i))) {
             sum += row_loss(a, i, &metrics->correct);
             counted++;
             continue;

@@ -82,12 +82,13 @@ static void wide_loops_widen_before_they_compute(void **state)
               itc_x(e, ITC_X_SUB, itc_x_load(e, 1), itc_x_const(e, -3), NULL), NULL);
     assert_string_equal(loop(y, 2, (itc_value *[]){a, b}, sum),
                         "for (int64_t i = 0; i < 10 * n; i++) {\n"
-                        "    y[i] = (int64_t)a[i] * (b[i] - (-3));\n"
+                        "    y[i] = itr_wrap_mul64((int64_t)a[i], itr_wrap_sub64(b[i], -3));\n"
                         "}\n");
-    assert_string_equal(loop(z, 2, (itc_value *[]){a, b}, sum),
-                        "for (int64_t i = 0; i < 10 * n; i++) {\n"
-                        "    y[i] = (int32_t)((int64_t)a[i] * (b[i] - (-3)));\n"
-                        "}\n");
+    assert_string_equal(
+        loop(z, 2, (itc_value *[]){a, b}, sum),
+        "for (int64_t i = 0; i < 10 * n; i++) {\n"
+        "    y[i] = (int32_t)itr_wrap_mul64((int64_t)a[i], itr_wrap_sub64(b[i], -3));\n"
+        "}\n");
 }
 
 static void broadcasting_nests(void **state)

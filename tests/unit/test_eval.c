@@ -79,7 +79,7 @@ static void products_are_those_of_integers(void **state)
     itr_output out = {y, e};
     const itr_array in = {x, ITR_U8, -5};
     void *s = itc_eval_state_new(m);
-    assert_int_equal(m->output_dtype, ITR_I32);
+    assert_int_equal(m->outputs[0].dtype, ITR_I32);
     assert_int_equal(m->outputs[0].elements, 2);
     assert_int_equal(m->infer(s, &in, 4, &out), ITR_OK);
     for (int i = 0; i < 4; i++) {

@@ -77,7 +77,7 @@ static void element_types(void **state)
     const input in[] = {{"a", FLOAT, "N,2"},   {"b", FLOAT16, "N"}, {"c", DOUBLE, "N,2"},
                         {"d", INT64, "N,3,4"}, {"e", 3, "N"},       {"f", BOOL, "N,2"}};
     const char *const types[] = {"f32[N,2]",   "f32[N]", "f32[N,2]",
-                                 "i32[N,3,4]", "i32[N]", "bool[N,2]"};
+                                 "i64[N,3,4]", "i64[N]", "bool[N,2]"};
     check_types(6, in, 0, NULL, types, 0);
 }
 
@@ -85,7 +85,7 @@ static void batch_is_the_symbolic_first_axis(void **state)
 {
     (void)state;
     const input one[] = {{"x", FLOAT, "batch,1,28,28"}, {"label", INT64, "batch"}};
-    const char *const types[] = {"f32[N,1,28,28]", "i32[N]"};
+    const char *const types[] = {"f32[N,1,28,28]", "i64[N]"};
     check_types(2, one, 0, NULL, types, 0);
     const input unnamed[] = {{"x", FLOAT, "?,1,28,28"}, {"label", INT64, "?"}};
     check_types(2, unnamed, 0, NULL, types, 0);
@@ -102,7 +102,7 @@ static void batch_is_the_fixed_first_extent(void **state)
     const char *const types[] = {"f32[N,784,1]"};
     check_types(1, one, 0, NULL, types, 0);
     const input eight[] = {{"x", FLOAT, "8,784"}, {"label", INT64, "8"}};
-    const char *const types8[] = {"f32[N,784]", "i32[N]"};
+    const char *const types8[] = {"f32[N,784]", "i64[N]"};
     check_types(2, eight, 0, NULL, types8, 1);
 }
 

@@ -366,7 +366,7 @@ static void answers_do_not_depend_on_neighbours(void **state)
         gb_model *b = open_at(models[i], arith[s], ITC_STAGE_MEMORY, NULL);
         gb_start(b);
         const itr_port_info *port = &b->m->outputs[0];
-        const size_t row = (size_t)port->elements * itr_dtype_size(b->m->output_dtype);
+        const size_t row = (size_t)port->elements * itr_dtype_size(port->dtype);
         char *together = calloc(8, row), *alone = together + 4 * row;
         int32_t e[8] = {0};
         assert_non_null(together);

@@ -1,0 +1,256 @@
+/**
+ * Runs ONNX's backend node tests through the float32 path: compiled without training, interpreted.
+ *
+ *     backend [-v] [-o FILE] [-e FILE] [-f GLOB] [DIR]
+ *
+ * DIR holds a folder a test (default: Debian's libonnx-testdata). Each runs in a process of its
+ * own, so that one that crashes or does not end is a failure like another. Prints what failed (-v:
+ * and what was refused), then the refusals by reason, last the line
+ *
+ *     backend: N passed, M failed, K refused
+ *
+ * -o writes the names of those that passed; -e reads such a file and demands these alone.
+ * Exit: 0; 1 where a test failed (with -e: one of those); 2 for wrong usage; 77: no such folder.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fnmatch.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/backend/node_test.h"
+
+#define DEBIAN "/usr/share/libonnx-testdata/data/node"
+#define SECONDS 60
+#define MAX_TEXT 1000
+
+typedef struct result {
+    const char *name;
+    node_outcome outcome;
+    const char *text;
+} result;
+
+typedef struct options {
+    bool verbose;
+    const char *out, *expect, *glob, *dir;
+} options;
+
+typedef struct suite {
+    itc_ctx *ctx;
+    options opt;
+    result *test;
+    int n, cap;
+} suite;
+
+/* ---- the tests of a folder ---- */
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const result *)a)->name, ((const result *)b)->name);
+}
+
+static bool find_tests(suite *s)
+{
+    DIR *d = opendir(s->opt.dir);
+    if (!d) {
+        return false;
+    }
+    for (const struct dirent *e = readdir(d); e; e = readdir(d)) {
+        const char *model = itc_format(s->ctx, "%s/%s/model.onnx", s->opt.dir, e->d_name);
+        if (e->d_name[0] != '.' && access(model, R_OK) == 0 &&
+            (!s->opt.glob || fnmatch(s->opt.glob, e->d_name, 0) == 0)) {
+            const result r = {.name = itc_strdup(s->ctx, e->d_name), .outcome = NODE_FAILED};
+            ITC_PUSH(s->ctx, s->test, s->n, s->cap, r);
+        }
+    }
+    (void)closedir(d);
+    if (s->n > 0) {
+        qsort(s->test, (size_t)s->n, sizeof *s->test, by_name);
+    }
+    return true;
+}
+
+/* ---- one test, in a process of its own ---- */
+
+static void child(const char *dir, int to)
+{
+    itc_ctx *ctx = itc_ctx_new();
+    const char *text = "";
+    (void)alarm(SECONDS);
+    const char outcome = (char)node_test_run(ctx, dir, &text);
+    const size_t n = strlen(text);
+    const bool sent =
+        write(to, &outcome, 1) == 1 && write(to, text, n < MAX_TEXT ? n : MAX_TEXT) >= 0;
+    _exit(sent ? 0 : 1);
+}
+
+static size_t read_all(int from, char *to, size_t room)
+{
+    size_t n = 0;
+    while (n < room) {
+        const ssize_t got = read(from, to + n, room - n);
+        if (got == 0 || (got < 0 && errno != EINTR)) {
+            break;
+        }
+        n += got > 0 ? (size_t)got : 0;
+    }
+    return n;
+}
+
+static void run_test(suite *s, result *r)
+{
+    int pipes[2], status = 0;
+    char answer[MAX_TEXT + 1];
+    const char *dir = itc_format(s->ctx, "%s/%s", s->opt.dir, r->name);
+    if (pipe(pipes) != 0) {
+        perror("backend: pipe");
+        exit(3);
+    }
+    (void)fflush(NULL);
+    const pid_t pid = fork();
+    if (pid < 0) {
+        perror("backend: fork");
+        exit(3);
+    }
+    if (pid == 0) {
+        (void)close(pipes[0]);
+        child(dir, pipes[1]);
+    }
+    (void)close(pipes[1]);
+    const size_t n = read_all(pipes[0], answer, sizeof answer);
+    (void)close(pipes[0]);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (WIFSIGNALED(status)) {
+        r->text = WTERMSIG(status) == SIGALRM
+                      ? itc_format(s->ctx, "not done after %d seconds", SECONDS)
+                      : itc_format(s->ctx, "crashed with signal %d", WTERMSIG(status));
+    } else if (n == 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        r->text = itc_format(s->ctx, "ended with %d and no answer", WEXITSTATUS(status));
+    } else {
+        r->outcome = (node_outcome)answer[0];
+        r->text = itc_strndup(s->ctx, answer + 1, n - 1);
+    }
+}
+
+/* ---- what comes of it ---- */
+
+static int count(const suite *s, node_outcome o)
+{
+    int n = 0;
+    for (int i = 0; i < s->n; i++) {
+        n += s->test[i].outcome == o;
+    }
+    return n;
+}
+
+static void print_results(const suite *s)
+{
+    static const char *const word[] = {"passed", "FAILED", "refused"};
+    for (int i = 0; i < s->n; i++) {
+        const result *r = &s->test[i];
+        if (r->outcome == NODE_FAILED || s->opt.verbose) {
+            (void)printf("%s: %s%s%s\n", r->name, word[r->outcome], r->text[0] ? ": " : "",
+                         r->text);
+        }
+    }
+}
+
+static bool write_passed(const suite *s)
+{
+    FILE *f = fopen(s->opt.out, "w");
+    for (int i = 0; f && i < s->n; i++) {
+        if (s->test[i].outcome == NODE_PASSED) {
+            (void)fprintf(f, "%s\n", s->test[i].name);
+        }
+    }
+    return f && fclose(f) == 0;
+}
+
+/** How many tests of the file are here and did not pass; -1: no such file. */
+static int check_expected(const suite *s)
+{
+    char name[256];
+    int missing = 0;
+    FILE *f = fopen(s->opt.expect, "r");
+    while (f && fgets(name, sizeof name, f)) {
+        name[strcspn(name, "\n")] = '\0';
+        const result key = {.name = name};
+        const result *r =
+            s->n > 0 ? bsearch(&key, s->test, (size_t)s->n, sizeof key, by_name) : NULL;
+        if (r && r->outcome != NODE_PASSED) {
+            (void)printf("%s: has passed before: %s\n", name, r->text);
+            missing++;
+        }
+    }
+    if (f) {
+        (void)fclose(f);
+    }
+    return f ? missing : -1;
+}
+
+static int usage(void)
+{
+    (void)fputs("usage: backend [-v] [-o PASSED] [-e EXPECTED] [-f GLOB] [DIR]\n", stderr);
+    return 2;
+}
+
+static bool read_options(int argc, char **argv, options *o)
+{
+    *o = (options){.dir = DEBIAN};
+    for (int c; (c = getopt(argc, argv, "vo:e:f:")) != -1;) {
+        switch (c) {
+        case 'v':
+            o->verbose = true;
+            break;
+        case 'o':
+            o->out = optarg;
+            break;
+        case 'e':
+            o->expect = optarg;
+            break;
+        case 'f':
+            o->glob = optarg;
+            break;
+        default:
+            return false;
+        }
+    }
+    o->dir = optind < argc ? argv[optind] : o->dir;
+    return optind + 1 >= argc;
+}
+
+int main(int argc, char **argv)
+{
+    suite s = {.ctx = itc_ctx_new()};
+    if (!read_options(argc, argv, &s.opt)) {
+        return usage();
+    }
+    if (!find_tests(&s)) {
+        (void)fprintf(stderr, "backend: %s cannot be read\n", s.opt.dir);
+        return 77;
+    }
+    for (int i = 0; i < s.n; i++) {
+        run_test(&s, &s.test[i]);
+    }
+    print_results(&s);
+    const int failed = count(&s, NODE_FAILED);
+    const int missing = s.opt.expect ? check_expected(&s) : 0;
+    bool written = true;
+    if (missing < 0) {
+        (void)fprintf(stderr, "backend: %s cannot be read\n", s.opt.expect);
+    }
+    if (s.opt.out && !write_passed(&s)) {
+        (void)fprintf(stderr, "backend: %s cannot be written\n", s.opt.out);
+        written = false;
+    }
+    (void)printf("backend: %d passed, %d failed, %d refused\n", count(&s, NODE_PASSED), failed,
+                 count(&s, NODE_REFUSED));
+    itc_ctx_free(s.ctx);
+    const bool bad = s.opt.expect ? missing > 0 : failed > 0;
+    return !written || missing < 0 ? 2 : bad;
+}
