@@ -93,6 +93,22 @@ static const char *number(output *o, int64_t v)
     return itc_format(o->ctx, "%lld", (long long)v);
 }
 
+/** Threads need room in the state; a small target's state has none. */
+static void set_pool(output *o)
+{
+    const bool small = o->w->is_small;
+    set_hole(o, "POOL_FIELD",
+             small ? ""
+                   : itc_format(o->ctx, "    itr_pool pool; /**< see %s_set_threads */\n",
+                                o->info->model.name));
+    set_hole(o, "POOL", small ? "NULL" : "&s->pool");
+    set_hole(o, "SET_THREADS",
+             small ? "    (void)s;\n    (void)threads;\n"
+                   : itc_format(o->ctx,
+                                "    itr_pool_resize(&s->pool, threads < %d ? threads : %d);\n",
+                                o->info->model.max_threads, o->info->model.max_threads));
+}
+
 static void set_numbers(output *o)
 {
     const itr_model *m = &o->info->model;
@@ -116,6 +132,7 @@ static void set_numbers(output *o)
     set_hole(o, "FLOAT_OPTIONS", f ? " -ffp-contract=off" : "");
     set_hole(o, "FLOAT_LIBS", f ? " -lm" : "");
     set_hole(o, "FLOAT_LINK", f ? " m" : "");
+    set_pool(o);
     set_hole(o, "MATH", f ? "\n#include <math.h>" : "");
     set_hole(o, "RATES",
              f ? "    c.lr = itr_scalar_real(lr);\n    c.inv_n = 1.0 / n;\n"
@@ -209,13 +226,31 @@ static bool family_used(const output *o, const char *path)
     return false;
 }
 
+static bool is_variant(const char *path)
+{
+    return has_prefix(path, "runtime/x86/") || has_prefix(path, "runtime/arm/");
+}
+
+static bool variant_used(const output *o, const char *path)
+{
+    for (int i = 0; itc_variant_at(i); i++) {
+        const itc_variant *v = itc_variant_at(i);
+        if (itc_c_uses_variant(o->w, v) &&
+            strcmp(itc_format(o->ctx, "runtime/%s.c", v->file), path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void find_needed(output *o)
 {
     o->needed = ITC_NEW_ARRAY(o->ctx, bool, itc_embedded_count + 1);
     for (int i = 0; i < itc_embedded_count; i++) {
         const char *path = itc_embedded_files[i].path;
-        const bool wanted =
-            has_prefix(path, "runtime/ref/") ? family_used(o, path) : is_source(path);
+        const bool wanted = has_prefix(path, "runtime/ref/") ? family_used(o, path)
+                            : is_variant(path)               ? variant_used(o, path)
+                                                             : is_source(path);
         if (wanted || strcmp(path, "runtime/program.h") == 0) {
             need(o, i);
         }

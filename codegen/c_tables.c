@@ -24,6 +24,33 @@ void itc_c_kernel_fields(itc_c_writer *w, itc_strbuf *b)
     }
 }
 
+/** Over the portable kernels, level by level, what the CPU has: the newest stays. */
+static void fill_variants(itc_c_writer *w, itc_strbuf *b)
+{
+    const itc_variant *last = NULL;
+    itc_strbuf_add(b, "    (void)isa; /* there may be nothing to choose from */\n");
+    for (int i = 0; itc_variant_at(i); i++) {
+        const itc_variant *v = itc_variant_at(i);
+        if (!itc_c_uses_variant(w, v)) {
+            continue;
+        }
+        const bool same_level = last && strcmp(last->level, v->level) == 0;
+        const bool same_machine = last && strcmp(last->architecture, v->architecture) == 0;
+        itc_strbuf_add(b, last && !same_level ? "    }\n" : "");
+        itc_strbuf_add(b, last && !same_machine ? "#endif\n" : "");
+        if (!same_machine) {
+            itc_strbuf_printf(b, "#ifdef ITR_%s\n", v->architecture);
+        }
+        if (!same_level) {
+            itc_strbuf_printf(b, "    if (isa & ITR_ISA_%s) {\n", v->level);
+        }
+        itc_strbuf_printf(b, "        k->%s = itr_%s_%s;\n", v->kernel->name, v->kernel->name,
+                          v->level);
+        last = v;
+    }
+    itc_strbuf_add(b, last ? "    }\n#endif\n" : "");
+}
+
 void itc_c_kernel_fill(itc_c_writer *w, itc_strbuf *b)
 {
     const size_t before = b->len;
@@ -34,6 +61,7 @@ void itc_c_kernel_fill(itc_c_writer *w, itc_strbuf *b)
         }
     }
     itc_strbuf_add(b, b->len == before ? "    (void)k;\n" : "");
+    fill_variants(w, b);
 }
 
 /** `float32` numbers and integers as initialisers, some a line. */
@@ -242,6 +270,7 @@ void itc_c_model_fields(itc_c_writer *w, itc_strbuf *b)
     itc_strbuf_printf(b, "                 .horizon = %s,\n                 .factor = {%d, %d},\n",
                       itc_c_int(w->ctx, s->horizon), s->factor.m, s->factor.e);
     itc_strbuf_printf(b, "                 .warmup = %s},\n", itc_c_int(w->ctx, s->warmup));
+    itc_strbuf_printf(b, "    .max_threads = %d,\n", w->is_small ? 1 : m->max_threads);
     itc_strbuf_printf(b, "    .seed = UINT64_C(%llu),\n", (unsigned long long)m->seed);
     itc_strbuf_printf(b, "    .settings_json =%s,\n", long_literal(w->ctx, m->settings_json));
 }

@@ -110,6 +110,7 @@ itc_status itc_c_writer_new(const itc_program *p, itc_model_info *info, const ch
     w->p = p;
     w->info = info;
     w->names = itc_names_new(p->g, stem);
+    w->is_small = strcmp(itc_setting_string(p->g, "target", "any"), "cortex-m") == 0;
     w->kernel_used = ITC_NEW_ARRAY(w->ctx, bool, kernels);
     w->const_used = ITC_NEW_ARRAY(w->ctx, bool, p->g->n_values + 1);
     mark_kernels(w, &p->prepare);
@@ -128,6 +129,11 @@ const itc_names *itc_c_writer_names(const itc_c_writer *w)
 bool itc_c_uses_kernel(const itc_c_writer *w, const itc_kernel *k)
 {
     return w->kernel_used[k - itc_kernel_at(0)];
+}
+
+bool itc_c_uses_variant(const itc_c_writer *w, const itc_variant *v)
+{
+    return !w->is_small && itc_c_uses_kernel(w, v->kernel);
 }
 
 /* ---- operands ---- */
@@ -283,6 +289,9 @@ static const char *field_text(itc_c_writer *w, const itc_field *d, const itc_arg
         break;
     case ITC_FIELD_RNG:
         v = "&c->rng";
+        break;
+    case ITC_FIELD_POOL:
+        v = "c->pool";
         break;
     case ITC_FIELD_DIM:
         v = a->dim.size != 0 ? itc_c_dim(ctx, a->dim) : NULL;

@@ -14,12 +14,14 @@ ITC_NODISCARD itc_status itc_c_writer_new(const itc_program *p, itc_model_info *
 const itc_names *itc_c_writer_names(const itc_c_writer *w);
 /** True: some record calls this kernel. */
 bool itc_c_uses_kernel(const itc_c_writer *w, const itc_kernel *k);
+/** True: some record calls its kernel, and the program may run where it exists. */
+bool itc_c_uses_variant(const itc_c_writer *w, const itc_variant *v);
 
 /** prepare, forward_backward, update, infer_one, score_one: what goldens look at. */
 ITC_NODISCARD itc_status itc_c_body(itc_c_writer *w, itc_strbuf *b);
 /* What fills the holes of templates/model.h.in and model.c.in, see c_tables.c. */
 void itc_c_kernel_fields(itc_c_writer *w, itc_strbuf *b); /**< members of MODEL_kernels */
-void itc_c_kernel_fill(itc_c_writer *w, itc_strbuf *b);   /**< assignments of the ref kernels */
+void itc_c_kernel_fill(itc_c_writer *w, itc_strbuf *b);   /**< assignments of the kernels */
 void itc_c_state_fields(itc_c_writer *w, itc_strbuf *b);  /**< members of MODEL_state */
 void itc_c_constants(itc_c_writer *w, itc_strbuf *b);     /**< static const arrays */
 void itc_c_model_tables(itc_c_writer *w, itc_strbuf *b);  /**< ports, tensors */
@@ -35,6 +37,7 @@ struct itc_c_writer {
     const itc_program *p;
     const itc_model_info *info;
     itc_names *names;
+    bool is_small;     /**< --target cortex-m: no kernels for instruction sets, no threads */
     bool *kernel_used; /**< by position in the table of kernels */
     bool *const_used;  /**< by value id: constants that some record reads */
     itc_status status; /**< the first failure while writing */

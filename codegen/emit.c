@@ -56,13 +56,19 @@ static void fail(itc_emit *e, const char *what, const char *field)
     }
 }
 
-/** Closes the open call: every field but RNG must have been given. */
+/** Filled in by whoever runs the call. */
+static bool is_automatic(itc_field_kind k)
+{
+    return k == ITC_FIELD_RNG || k == ITC_FIELD_POOL;
+}
+
+/** Closes the open call: every field but the automatic ones must have been given. */
 static itc_status close_call(itc_emit *e)
 {
     if (e->open) {
         const itc_kernel *k = e->open->kernel;
         for (int i = 0; i < k->n_fields; i++) {
-            if (!e->open->args[i].set && k->fields[i].kind != ITC_FIELD_RNG) {
+            if (!e->open->args[i].set && !is_automatic(k->fields[i].kind)) {
                 fail(e, "missing", k->fields[i].name);
             }
         }

@@ -18,7 +18,7 @@ itc_graph *itc_emit_graph(itc_emit *e);
 ITC_NODISCARD itc_status itc_emit_call(itc_emit *e, const itc_node *n, const char *base,
                                        int n_types, itc_value *const *types);
 /* Arguments of the call just started, by field name. A missing or misnamed field is a bug of ours
- * (E0402, when the next record starts or the node ends). RNG fields are filled by themselves. */
+ * (E0402, when the next record starts or the node ends). RNG and POOL fields are filled by themselves. */
 void itc_arg_ptr(itc_emit *e, const char *field, const itc_value *v); /**< IN or OUT; may be NULL */
 void itc_arg_exp(itc_emit *e, const char *field, const itc_value *v); /**< EIN or EOUT; NULL where
                                                                            v has no exponent */

@@ -141,6 +141,8 @@ static void fill_field(frame *f, unsigned char *to, const itc_field *d, const it
         out = &f->rng;
         memcpy(to + d->offset, &out, sizeof out);
         break;
+    case ITC_FIELD_POOL:
+        break; /* none: one thread */
     case ITC_FIELD_DIM: {
         const int64_t v = dim(f, a->dim);
         memcpy(to + d->offset, &v, sizeof v);
@@ -464,6 +466,7 @@ itc_status itc_eval_model_of(itc_model_info *info, itr_model **out)
     ev->in = ITC_NEW_ARRAY(ctx, itr_array, info->model.input_count + 1);
     ev->target = ITC_NEW_ARRAY(ctx, itr_array, info->model.target_count + 1);
     lay_out(ev, info);
+    ev->model.max_threads = 1;
     ev->model.init = eval_init;
     ev->model.step = eval_step;
     ev->model.infer = eval_infer;

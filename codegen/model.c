@@ -228,6 +228,7 @@ static itc_status read_settings(itc_model_info *info)
     info->is_float = strcmp(m->arith, "float32") == 0;
     m->batch = (int32_t)batch;
     m->micro_batch = micro > 0 && micro < batch ? (int32_t)micro : (int32_t)batch;
+    m->max_threads = (int32_t)itc_setting_int(g, "max_threads", 16);
     m->seed = (uint64_t)itc_setting_int(g, "seed", 0);
     const char *schedule = setting_text(g, "schedule");
     const char *lr = setting_text(g, "lr");

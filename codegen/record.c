@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "runtime/kernel.h"
+#include "runtime/cpu.h"
 
 /* One table of fields an argument struct. The field list does not know the struct's name, so each
  * is expanded in a function of its own, where `self` means that struct. */
@@ -18,6 +18,7 @@
 #define COUNT_EIN(name) COUNT_NONE(name)
 #define COUNT_EOUT(name) COUNT_NONE(name)
 #define COUNT_RNG(name) COUNT_NONE(name)
+#define COUNT_POOL(name) COUNT_NONE(name)
 #define COUNT_DIM(name) COUNT_NONE(name)
 #define COUNT_INT(name) COUNT_NONE(name)
 #define COUNT_REAL(name) COUNT_NONE(name)
@@ -77,6 +78,49 @@ const itc_kernel *itc_kernel_find(const char *name)
         }
     }
     return NULL;
+}
+
+/* Built without SIMD, the compiler knows no variants, and its trainers have none. */
+#if ITR_SIMD
+#define FOR_VARIANTS(V_X86, V_ARM) ITR_VARIANTS_X86(V_X86) ITR_VARIANTS_ARM(V_ARM)
+#else
+#define FOR_VARIANTS(V_X86, V_ARM)
+#endif
+#define COUNT_VARIANT(level, kernel, args, file) +1
+enum { VARIANTS = 0 FOR_VARIANTS(COUNT_VARIANT, COUNT_VARIANT) };
+
+/** Rows of all levels in the order of the file, with their level's place. */
+static int list_variants(itc_variant *table, int *level)
+{
+    int n = 0;
+#define ADD(level_name, kernel_name, args, file_name, architecture_name)                           \
+    level[n] = ITR_LEVEL_##level_name;                                                             \
+    table[n++] =                                                                                   \
+        (itc_variant){#level_name, architecture_name, #file_name, itc_kernel_find(#kernel_name)};
+#define ADD_X86(level_name, kernel, args, file) ADD(level_name, kernel, args, file, "X86")
+#define ADD_ARM(level_name, kernel, args, file) ADD(level_name, kernel, args, file, "ARM")
+    FOR_VARIANTS(ADD_X86, ADD_ARM)
+    (void)table;
+    (void)level;
+    return n;
+}
+
+const itc_variant *itc_variant_at(int i)
+{
+    static itc_variant sorted[VARIANTS + 1];
+    if (VARIANTS > 0 && !sorted[0].level) {
+        itc_variant rows[VARIANTS + 1];
+        int level[VARIANTS + 1], n = 0;
+        const int count = list_variants(rows, level);
+        for (int l = 0; l < ITR_LEVEL_COUNT; l++) {
+            for (int k = 0; k < count; k++) {
+                if (level[k] == l) {
+                    sorted[n++] = rows[k];
+                }
+            }
+        }
+    }
+    return i >= 0 && i < VARIANTS ? &sorted[i] : NULL;
 }
 
 int itc_kernel_field(const itc_kernel *k, const char *name)

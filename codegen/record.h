@@ -13,6 +13,7 @@ typedef enum itc_field_kind {
     ITC_FIELD_EIN,
     ITC_FIELD_EOUT,
     ITC_FIELD_RNG,
+    ITC_FIELD_POOL,
     ITC_FIELD_DIM,
     ITC_FIELD_INT,
     ITC_FIELD_REAL,
@@ -41,6 +42,15 @@ typedef struct itc_kernel {
 const itc_kernel *itc_kernel_find(const char *name);
 /** Rows in the order of kernels.def; NULL past the end. */
 const itc_kernel *itc_kernel_at(int i);
+/** A row of runtime/variants.def: code for an instruction set that replaces the portable kernel. */
+typedef struct itc_variant {
+    const char *level;        /**< "avx2" */
+    const char *architecture; /**< "X86": emitted between #ifdef ITR_X86 and #endif */
+    const char *file;         /**< "x86/conv_avx2": runtime/<file>.c */
+    const itc_kernel *kernel;
+} itc_variant;
+/** By architecture, then from the oldest level to the newest; NULL past the end. */
+const itc_variant *itc_variant_at(int i);
 /** Position of a field; -1: the kernel has none of this name. */
 int itc_kernel_field(const itc_kernel *k, const char *name);
 

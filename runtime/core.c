@@ -24,5 +24,10 @@ int32_t itr_grid_next(const int64_t *acc, int64_t n, int32_t e_grid)
     for (int64_t i = 0; i < n; i++) {
         all |= itr_abs64(acc[i]);
     }
+    return itr_grid_exponent(all, e_grid);
+}
+
+int32_t itr_grid_exponent(uint64_t all, int32_t e_grid)
+{
     return all ? e_grid + itr_bitlen64(all) - 1 - ITR_GRID_BITS : e_grid;
 }

@@ -16,5 +16,7 @@
  * so that a gradient of the same size uses 25 bits. Unchanged when acc is all zero.
  */
 int32_t itr_grid_next(const int64_t *acc, int64_t n, int32_t e_grid);
+/** The same from the magnitudes of acc, joined by or: their leading bit is that of the largest. */
+int32_t itr_grid_exponent(uint64_t all, int32_t e_grid);
 
 #endif

@@ -4,9 +4,9 @@
  * A tensor is integer mantissas and one int32 exponent: value = mantissa * 2^exponent.
  * Mantissas of width b lie in [-(2^(b-1)-1), 2^(b-1)-1]; -2^(b-1) is never stored.
  *
- * This header and everything in runtime/ref compile freestanding: no allocation, no files, no
- * threads, no operating system, nothing of libc but memcpy and memset. runtime/host (data files,
- * logs, checkpoints, the command line) needs a hosted C11.
+ * Everything but runtime/host compiles freestanding: no allocation, no files, no operating system,
+ * nothing of libc but memcpy and memset; pthreads where ITR_THREADS is defined and not 0 (pool.h).
+ * runtime/host (data files, logs, checkpoints, the command line) needs a hosted C11.
  */
 #ifndef ITR_H
 #define ITR_H
@@ -147,6 +147,11 @@ typedef struct itr_model {
     /** As infer, but against targets: loss and accuracy. */
     itr_status (*score)(void *state, const itr_array *inputs, const itr_array *targets, int32_t n,
                         itr_metrics *metrics);
+    /** Kernels of these instruction sets only (ITR_ISA_…, cpu.h). NULL: there is no choice. */
+    void (*set_isa)(void *state, uint32_t isa);
+    /** Threads of the calls that follow; 1 before the state goes away. NULL: always one. */
+    void (*set_threads)(void *state, int32_t threads);
+    int32_t max_threads; /**< set_threads takes no more of them */
     /** Access to what every state struct begins with. */
     struct itr_run *(*run)(void *state);
     /** The exponents of the state, indexed by itr_tensor_info.exp_index; NULL for float32. */

@@ -6,6 +6,7 @@
 
 #include "itr.h"
 #include "kernels.def"
+#include "pool.h"
 
 /**
  * The coordinates of random numbers: Philox4x32-10 with key = seed and counter =
@@ -49,6 +50,7 @@ typedef struct itr_term {
 #define ITR_FIELD_EIN(name) const int32_t *name;
 #define ITR_FIELD_EOUT(name) int32_t *name;
 #define ITR_FIELD_RNG(name) itr_rng *name;
+#define ITR_FIELD_POOL(name) itr_pool *name;
 #define ITR_FIELD_DIM(name) int64_t name;
 #define ITR_FIELD_INT(name) int32_t name;
 #define ITR_FIELD_REAL(name) ITR_REAL name;

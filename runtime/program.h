@@ -23,6 +23,7 @@ typedef struct itr_call {
     itr_scalar inv_n; /**< 1 / rows of the step, 15 bits */
 #endif
     itr_rng rng;
+    itr_pool *pool; /**< NULL: one thread */
     itr_metrics *metrics;
 } itr_call;
 

@@ -21,7 +21,7 @@ const char itr_usage[] =
     "  --schedule S           constant, step:PERIOD[:FACTOR], cosine:STEPS or linear:STEPS\n"
     "  --warmup N             steps over which the learning rate rises at the start\n"
     "  --seed N               of rounding, shuffling and augmentation\n"
-    "  --threads N            threads to use; never changes a result\n"
+    "  --threads N            threads to use (default: the cores at hand); never changes a result\n"
     "  --log FILE             one JSON object a line; appended to after --resume; -: output\n"
     "  --log-every N          a step line every N steps (default 1)\n"
     "  --save CKPT            write a checkpoint at the end\n"

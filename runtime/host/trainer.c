@@ -3,8 +3,10 @@
 #endif
 #include "trainer.h"
 
+#include "../cpu.h"
 #include "args.h"
 #include "checkpoint.h"
+#include "cores.h"
 #include "log.h"
 #include "pipeline.h"
 #include "progress.h"
@@ -48,6 +50,7 @@ typedef struct trainer {
     itr_progress progress;
     int64_t evaluated; /* the step of the latest evaluation; -1: none */
     const char *status;
+    int32_t threads;
 } trainer;
 
 static volatile sig_atomic_t stop_signal;
@@ -149,6 +152,30 @@ static int restore(trainer *t)
     return code;
 }
 
+/* Kernels up to the level that the environment names, and as many threads as there are cores. */
+static int prepare_machine(trainer *t)
+{
+    const itr_model *model = t->model;
+    const char *cap = getenv("ITR_CPU");
+    uint32_t isa = ITR_ISA_ALL;
+    if (cap && *cap && !itr_isa_up_to(cap, &isa)) {
+#define NAME(level, architecture) ", " #level
+        return itr_fail(&t->m, ITR_EXIT_INPUT, "E0502",
+                        "ITR_CPU: found \"%s\", expected ref" ITR_LEVELS(NAME), cap);
+#undef NAME
+    }
+    if (model->set_isa) {
+        model->set_isa(t->state, isa);
+    }
+    t->threads = 1;
+    if (model->set_threads) {
+        const int64_t wanted = t->o.threads ? t->o.threads : itr_cores();
+        t->threads = wanted < model->max_threads ? (int32_t)wanted : model->max_threads;
+        model->set_threads(t->state, t->threads);
+    }
+    return 0;
+}
+
 /* Parameters, the run's settings, and over them what a checkpoint and the options say. */
 static int prepare_state(trainer *t)
 {
@@ -225,9 +252,9 @@ static int prepare_outputs(trainer *t)
     code =
         code ? code : itr_log_open(&t->log, t->o.log, t->o.resume != NULL, t->o.log_every, &t->m);
     const itr_log_data data[2] = {{t->data.text, &t->data.set}, {t->eval.text, &t->eval.set}};
-    code = code ? code
-                : itr_log_start(&t->log, t->model, t->run, t->argc, t->argv,
-                                t->o.threads ? t->o.threads : 1, data, &t->m);
+    code =
+        code ? code
+             : itr_log_start(&t->log, t->model, t->run, t->argc, t->argv, t->threads, data, &t->m);
     itr_progress_open(&t->progress, t->model, t->o.quiet || t->log.standard_output, t->run->step);
     return code;
 }
@@ -407,6 +434,7 @@ static int conclude(trainer *t, int code)
 static int run(trainer *t)
 {
     int code = prepare_state(t);
+    code = code ? code : prepare_machine(t);
     code = code ? code : prepare_data(t);
     code = code ? code : prepare_outputs(t);
     if (code != 0) {
@@ -482,6 +510,9 @@ static int trainer_main(const itr_model *model, void *state, int argc, char **ar
         code = run(t);
     }
     code = finish(t, code);
+    if (t->threads > 1) {
+        model->set_threads(state, 1);
+    }
     free(t);
     return code;
 }

@@ -165,12 +165,22 @@ static void packed(const itr_conv_view *v, itr_dot_type type, const void *x, con
     }
 }
 
-/** A view over all samples and groups. f_group: elements of a group's filter. */
-static void run_view(const itr_conv_args *a, const itr_conv_view *v, itr_dot_type type)
+/** A view over all samples and groups, shared among threads. */
+typedef struct view_job {
+    const itr_conv_args *a;
+    const itr_conv_view *v;
+    itr_dot_type type;
+} view_job;
+
+static void run_planes(void *user, int64_t begin, int64_t end)
 {
+    const view_job *job = (const view_job *)user;
+    const itr_conv_args *a = job->a;
+    const itr_conv_view *v = job->v;
+    const itr_dot_type type = job->type;
     const int64_t out = type.out64 ? 8 : 4;
     const int64_t f_group = a->m / a->groups * (a->c / a->groups) * a->kh * a->kw;
-    for (int64_t i = 0; i < a->n * a->groups; i++) {
+    for (int64_t i = begin; i < end; i++) {
         const void *x = advance(a->a, type.in16, i * v->channels * v->x_plane);
         const void *f = advance(a->b, type.in16, i % a->groups * f_group);
         unsigned char *y = (unsigned char *)a->y + i * v->rows * v->y_plane * out;
@@ -182,6 +192,12 @@ static void run_view(const itr_conv_args *a, const itr_conv_view *v, itr_dot_typ
             packed(v, type, x, f, y);
         }
     }
+}
+
+static void run_view(const itr_conv_args *a, const itr_conv_view *v, itr_dot_type type)
+{
+    view_job job = {a, v, type};
+    itr_parallel(a->pool, a->n * a->groups, 1, run_planes, &job);
 }
 
 static void forward(const itr_conv_args *a, itr_dot_type type)

@@ -207,6 +207,8 @@ static void call(const itc_record *r, int64_t rows, void *const *in, void *out)
         case ITC_FIELD_OUT:
             memcpy(args + f->offset, &p, sizeof p);
             break;
+        case ITC_FIELD_POOL:
+            break; /* zeroed: no pool */
         case ITC_FIELD_DIM:
             memcpy(args + f->offset, &size, sizeof size);
             break;

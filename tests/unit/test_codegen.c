@@ -12,6 +12,7 @@
 
 #include "codegen/codegen.h"
 #include "codegen/plan_text.h"
+#include "runtime/cpu.h"
 
 static itc_ctx *ctx;
 static const char dir[] = "codegen.out"; /* ctest runs each test in a folder of its own */
@@ -110,6 +111,54 @@ static void directories_hold_what_is_used(void **state)
     check_sources();
     assert_memory_equal(contents("linear_data.bin"), "ITRDATA1", 8);
     assert_null(strstr(contents("linear.c"), "float"));
+}
+
+static void a_small_target_has_no_threads(void **state)
+{
+    (void)state;
+    assert_int_equal(itc_codegen_directory(graph(), dir, NULL), ITC_OK);
+    assert_non_null(strstr(contents("linear.h"), "itr_pool pool;"));
+    assert_non_null(strstr(contents("linear.c"), "{.pool = &s->pool,"));
+    const char *head = "itc 1\ngraph @small stage=memory opset=13 {\n  set target = \"cortex-m\"\n";
+    const char *text = itc_format(ctx, "%s%s", head, strchr(strstr(linear, "{"), '\n') + 1);
+    itc_graph *g = NULL;
+    assert_int_equal(itc_parse(ctx, "t.itc", text, strlen(text), &g), ITC_OK);
+    assert_int_equal(itc_codegen_directory(g, dir, NULL), ITC_OK);
+    assert_null(strstr(contents("small.h"), "itr_pool pool"));
+    assert_non_null(strstr(contents("small.c"), "{.pool = NULL,"));
+    assert_null(strstr(contents("small.c"), "ITR_ISA_"));
+}
+
+/** Levels rise within an architecture, so that the newest variant is assigned last. */
+static void variants_are_ordered(void **state)
+{
+    (void)state;
+    uint32_t before = 0;
+    const char *architecture = "";
+    for (int i = 0; itc_variant_at(i); i++) {
+        const itc_variant *v = itc_variant_at(i);
+        uint32_t isa = 0;
+        assert_non_null(v->kernel);
+        assert_true(itr_isa_up_to(v->level, &isa));
+        assert_true(strcmp(architecture, v->architecture) != 0 || isa >= before);
+        architecture = v->architecture;
+        before = isa;
+    }
+}
+
+static void levels_have_names(void **state)
+{
+    (void)state;
+    uint32_t isa = 1;
+    assert_true(itr_isa_up_to("ref", &isa));
+    assert_int_equal(isa, 0);
+    assert_true(itr_isa_up_to("avxvnni", &isa));
+    assert_int_equal(isa, ITR_ISA_avx2 | ITR_ISA_avxvnni);
+    assert_true(itr_isa_up_to("dotprod", &isa));
+    assert_int_equal(isa, ITR_ISA_neon | ITR_ISA_dotprod);
+    assert_false(itr_isa_up_to("avx", &isa));
+    assert_false(itr_isa_up_to("avx22", &isa));
+    assert_false(itr_isa_up_to("", &isa));
 }
 
 static void embedded_parameters_are_the_data_file(void **state)
@@ -211,6 +260,9 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(directories_hold_what_is_used),
+        TEST(a_small_target_has_no_threads),
+        TEST(variants_are_ordered),
+        TEST(levels_have_names),
         TEST(embedded_parameters_are_the_data_file),
         TEST(a_directory_that_cannot_be_made_is_an_error),
         TEST(the_plan_is_json),
