@@ -104,7 +104,7 @@ static void print_value(const printer *p, const itc_expr *x);
 static void print_operand(const printer *p, const itc_expr *x)
 {
     bool plain = x->kind == ITC_X_LOAD || x->kind == ITC_X_MAX || x->kind == ITC_X_MIN ||
-                 x->kind == ITC_X_EXP || x->kind == ITC_X_TANH ||
+                 x->kind == ITC_X_CALL ||
                  (p->kind == ITC_LOOP_I64 && x->kind >= ITC_X_ADD && x->kind <= ITC_X_NEG);
     if (x->kind == ITC_X_CONST) {
         const char *text = itc_c_number(p->ctx, p->kind, x->c);
@@ -224,11 +224,8 @@ static void print_value(const printer *p, const itc_expr *x)
         itc_strbuf_add(p->b, " : ");
         print_operand(p, x->arg[2]);
         break;
-    case ITC_X_EXP:
-        print_call(p, x, "exp", 1);
-        break;
-    case ITC_X_TANH:
-        print_call(p, x, "tanh", 1);
+    case ITC_X_CALL:
+        print_call(p, x, x->function, x->arg[1] ? 2 : 1);
         break;
     case ITC_X_COUNT:
         break;

@@ -309,12 +309,26 @@ static const char *field_text(itc_c_writer *w, const itc_field *d, const itc_arg
     case ITC_FIELD_SHAPE:
         v = dims_text(w, a->rank, a->shape);
         break;
+    case ITC_FIELD_CODE:
+        return itc_format(ctx, ".%s = %s, .%s_count = %d", d->name, a->n_code > 0 ? d->name : "NULL",
+                          d->name, a->n_code);
     case ITC_FIELD_TERMS:
         return a->n_terms > 0 ? itc_format(ctx, ".%s = %s, .%s_count = %d", d->name, d->name,
                                            d->name, a->n_terms)
                               : NULL;
     }
     return v ? itc_format(ctx, ".%s = %s", d->name, v) : NULL;
+}
+
+/** A program: constants of the call. */
+static void write_code(itc_c_writer *w, itc_strbuf *b, const char *name, const itc_arg *a)
+{
+    itc_strbuf_printf(b, "        static const int32_t %s[] = {", name);
+    filler f = {w, b, 0, 12, true};
+    for (int i = 0; i < a->n_code; i++) {
+        add_item(&f, a->code[i] == INT32_MIN ? "INT32_MIN" : itc_c_int(w->ctx, a->code[i]));
+    }
+    itc_strbuf_add(b, "};\n");
 }
 
 static void check_pointers(itc_c_writer *w, const itc_record *r)
@@ -338,11 +352,15 @@ static void write_call(itc_c_writer *w, itc_strbuf *b, const itc_record *r)
     check_pointers(w, r);
     for (int i = 0; i < k->n_fields; i++) {
         const itc_arg *a = &r->args[i];
-        if (a->n_terms == 0) {
+        if (a->n_terms == 0 && a->n_code == 0) {
             continue;
         }
         itc_strbuf_add(b, block ? "" : "    {\n");
         block = true;
+        if (a->n_code > 0) {
+            write_code(w, b, k->fields[i].name, a);
+            continue;
+        }
         itc_strbuf_printf(b, "        const itr_term %s[] = {\n", k->fields[i].name);
         for (int t = 0; t < a->n_terms; t++) {
             itc_strbuf_printf(b, "%*s", 12, "");

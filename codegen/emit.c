@@ -193,6 +193,13 @@ void itc_arg_metrics(itc_emit *e, const char *field)
     argument(e, field, ITC_FIELD_OUT, ITC_FIELD_OUT)->metrics = true;
 }
 
+void itc_arg_code(itc_emit *e, const char *field, int n, const int32_t *words)
+{
+    itc_arg *a = argument(e, field, ITC_FIELD_CODE, ITC_FIELD_CODE);
+    a->code = words;
+    a->n_code = n;
+}
+
 /** x broadcast to out's shape, times 1. */
 static itc_term term_of(const itc_value *x, const itc_type *out)
 {
@@ -309,7 +316,7 @@ static bool is_real_only(const itc_expr *x)
         return false;
     }
     const bool here =
-        x->kind >= ITC_X_EXP ||
+        x->kind == ITC_X_CALL ||
         (x->kind == ITC_X_CONST && (x->c.symbol != ITC_SYM_NONE || floor(x->c.value) < x->c.value ||
                                     fabs(x->c.value) > 9007199254740992.0));
     return here || is_real_only(x->arg[0]) || is_real_only(x->arg[1]) || is_real_only(x->arg[2]);
@@ -367,6 +374,16 @@ const itc_expr *itc_x(itc_emit *e, itc_x_kind k, const itc_expr *a, const itc_ex
     x->arg[0] = a;
     x->arg[1] = b;
     x->arg[2] = c;
+    return x;
+}
+
+const itc_expr *itc_x_call(itc_emit *e, const char *function, const itc_expr *a, const itc_expr *b)
+{
+    itc_expr *x = ITC_NEW(e->g->ctx, itc_expr);
+    x->kind = ITC_X_CALL;
+    x->function = function;
+    x->arg[0] = a;
+    x->arg[1] = b;
     return x;
 }
 

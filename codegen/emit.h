@@ -30,6 +30,8 @@ void itc_arg_real(itc_emit *e, const char *field, double v);
 void itc_arg_shape(itc_emit *e, const char *field, int rank, const itc_dim *d);
 void itc_arg_ints(itc_emit *e, const char *field, int n,
                   const int64_t *v); /**< a SHAPE of numbers */
+/** A CODE field: n words, which must outlive the records. */
+void itc_arg_code(itc_emit *e, const char *field, int n, const int32_t *words);
 /** A TERMS field; strides follow from broadcasting each x to `out`'s shape. */
 void itc_arg_terms(itc_emit *e, const char *field, int n, itc_value *const *x, const itc_coef *c,
                    const itc_type *out);
@@ -43,6 +45,8 @@ ITC_NODISCARD itc_status itc_emit_loop(itc_emit *e, const itc_node *n, itc_value
                                        itc_value *const *in, const itc_expr *expr);
 const itc_expr *itc_x(itc_emit *e, itc_x_kind k, const itc_expr *a, const itc_expr *b,
                       const itc_expr *c);
+/** A function of C's <math.h> that math.def lists; b is NULL for one of a single operand. */
+const itc_expr *itc_x_call(itc_emit *e, const char *function, const itc_expr *a, const itc_expr *b);
 const itc_expr *itc_x_load(itc_emit *e, int operand);
 const itc_expr *itc_x_const(itc_emit *e, double v);
 const itc_expr *itc_x_coef(itc_emit *e, itc_coef c);

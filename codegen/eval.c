@@ -162,6 +162,13 @@ static void fill_field(frame *f, unsigned char *to, const itc_field *d, const it
             memcpy(to + d->offset + (size_t)i * sizeof v, &v, sizeof v);
         }
         break;
+    case ITC_FIELD_CODE: {
+        const int32_t words = a->n_code;
+        in = a->code;
+        memcpy(to + d->offset, &in, sizeof in);
+        memcpy(to + d->count_offset, &words, sizeof words);
+        break;
+    }
     case ITC_FIELD_TERMS:
         for (int i = 0; i < a->n_terms; i++) {
             fill_term(f, *terms + i, &a->terms[i]);

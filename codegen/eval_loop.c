@@ -1,8 +1,10 @@
 #include "codegen/eval_loop.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "codegen/c_expr.h"
+#include "codegen/math.def"
 #include "runtime/numeric.h"
 #include "runtime/program.h"
 
@@ -81,6 +83,21 @@ static int64_t eval_int(const element *x, const itc_expr *e)
     }
 }
 
+/** A row of math.def at a (and b). */
+static double call(const char *function, double a, double b)
+{
+#define CALL1(name)                                                                                \
+    if (strcmp(function, #name) == 0) {                                                            \
+        return name(a);                                                                            \
+    }
+#define CALL2(name)                                                                                \
+    if (strcmp(function, #name) == 0) {                                                            \
+        return name(a, b);                                                                         \
+    }
+    ITC_MATH_FUNCTIONS(CALL1, CALL2)
+    return NAN;
+}
+
 static double eval_real(const element *x, const itc_expr *e)
 {
     if (e->kind == ITC_X_LOAD) {
@@ -99,10 +116,8 @@ static double eval_real(const element *x, const itc_expr *e)
     switch (e->kind) {
     case ITC_X_NEG:
         return -a;
-    case ITC_X_EXP:
-        return exp(a);
-    case ITC_X_TANH:
-        return tanh(a);
+    case ITC_X_CALL:
+        return call(e->function, a, e->arg[1] ? eval_real(x, e->arg[1]) : 0);
     case ITC_X_SELECT:
         return eval_real(x, e->arg[a_true ? 1 : 2]);
     default:

@@ -13,6 +13,7 @@
  * is expanded in a function of its own, where `self` means that struct. */
 #define COUNT_NONE(name) 0
 #define COUNT_TERMS(name) offsetof(self, name##_count)
+#define COUNT_CODE(name) COUNT_TERMS(name)
 #define COUNT_IN(name) COUNT_NONE(name)
 #define COUNT_OUT(name) COUNT_NONE(name)
 #define COUNT_EIN(name) COUNT_NONE(name)

@@ -18,7 +18,8 @@ typedef enum itc_field_kind {
     ITC_FIELD_INT,
     ITC_FIELD_REAL,
     ITC_FIELD_SHAPE,
-    ITC_FIELD_TERMS
+    ITC_FIELD_TERMS,
+    ITC_FIELD_CODE
 } itc_field_kind;
 
 /** A member of a kernel's argument struct, generated from runtime/kernels.def. */
@@ -26,7 +27,7 @@ typedef struct itc_field {
     itc_field_kind kind;
     const char *name;
     size_t offset;
-    size_t count_offset; /**< TERMS: of the member NAME_count */
+    size_t count_offset; /**< TERMS, CODE: of the member NAME_count */
 } itc_field;
 
 typedef struct itc_kernel {
@@ -78,6 +79,8 @@ typedef struct itc_arg {
     int rank;
     itc_term *terms;
     int n_terms;
+    const int32_t *code; /**< CODE */
+    int n_code;
 } itc_arg;
 
 /** Scalar operations of a fused loop. Integer loops compute in int32 (i64 where a value is). */
@@ -95,8 +98,7 @@ typedef enum itc_x_kind {
     ITC_X_LT,
     ITC_X_AND,
     ITC_X_SELECT, /**< a != 0 ? b : c */
-    ITC_X_EXP,    /**< floats only from here on */
-    ITC_X_TANH,
+    ITC_X_CALL,   /**< `function` of one or two operands; floats only */
     ITC_X_COUNT
 } itc_x_kind;
 
@@ -104,6 +106,7 @@ typedef struct itc_expr {
     itc_x_kind kind;
     int index;
     itc_coef c;
+    const char *function; /**< CALL: a function of C (codegen/math.def) */
     const struct itc_expr *arg[3];
 } itc_expr;
 

@@ -76,6 +76,9 @@ typedef struct itc_op_def {
     const itc_attr_spec *attrs;
     const char *summary; /**< one line for `intrain ops` */
     uint8_t kinds;       /**< of DATA operands at run time; 0: floats; of our own rows: any */
+    /** Of an element-wise function: its formula (ir/formula.h), {name} for a number of an attribute.
+     * The hooks of ir/ops/function.c do the rest. */
+    const char *formula;
 
     /** ONNX form -> our form: builds nodes at g->insert and sets in out[] what replaces the
      * node's outputs; leaves out[0] NULL where the node is in our form already (it is kept).

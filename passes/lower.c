@@ -455,6 +455,12 @@ void itc_lower_set(itc_lower *l, const itc_value *v, itc_value *x)
     itc_lower_set_scaled(l, v, x, (itc_coef){1, ITC_SYM_NONE});
 }
 
+void itc_lower_set_pair(itc_lower *l, const itc_value *v, itc_value *x, itc_value *f)
+{
+    l->rep[v->id] =
+        (itc_rep){.set = true, .n = 1, .term = {{.x = x, .c = {1, ITC_SYM_NONE}, .f = f}}};
+}
+
 void itc_lower_set_scaled(itc_lower *l, const itc_value *v, itc_value *x, itc_coef c)
 {
     itc_rep *r = &l->rep[v->id];

@@ -58,6 +58,8 @@ ITC_NODISCARD itc_status itc_lower_set_product(itc_lower *l, const itc_node *n, 
  * section; its row says ITC_OP_SUM); false: v is a sum, or must be rounded for others anyway.
  */
 bool itc_lower_take_product(itc_lower *l, const itc_node *n, const itc_value *v, itc_sum_term *out);
+/** States that v is x * f, two integer values of its shape; they are multiplied where v is rounded. */
+void itc_lower_set_pair(itc_lower *l, const itc_value *v, itc_value *x, itc_value *f);
 /** As itc_lower_set, times a coefficient. */
 void itc_lower_set_scaled(itc_lower *l, const itc_value *v, itc_value *x, itc_coef c);
 

@@ -58,6 +58,9 @@ typedef struct itr_term {
 #define ITR_FIELD_TERMS(name)                                                                      \
     const itr_term *name;                                                                          \
     int32_t name##_count;
+#define ITR_FIELD_CODE(name)                                                                       \
+    const int32_t *name;                                                                           \
+    int32_t name##_count;
 #define ITR_FIELD(kind, name) ITR_FIELD_##kind(name)
 
 /* An int8 or int16 trainer has no floating-point type at all: its REAL members are unused. */

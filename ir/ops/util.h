@@ -53,6 +53,16 @@ void itc_attr_copy(itc_graph *g, itc_node *to, const itc_node *from, const char 
 ITC_NODISCARD itc_status itc_grad_add_shaped(struct itc_grad *b, const itc_node *n, int i,
                                              itc_value *v);
 
+/** Map of the formula, which need not be in its canonical text (function.c). E0250 where it is none. */
+ITC_NODISCARD itc_status itc_map_build(itc_graph *g, const itc_node *origin, const char *formula,
+                                       itc_value *x, itc_value **out);
+/** Normalize and fold hooks of rows with a formula. */
+ITC_NODISCARD itc_status itc_function_normalize(itc_graph *g, itc_node *n, itc_value **out);
+ITC_NODISCARD itc_status itc_function_fold(itc_graph *g, itc_node *n, itc_tensor **out);
+/** The formula of each element of a constant; integers where the results are some, else E0227. */
+ITC_NODISCARD itc_status itc_fold_formula(itc_graph *g, itc_node *n, const char *formula,
+                                          itc_tensor **out);
+
 /* ---- integers ---- */
 
 /**

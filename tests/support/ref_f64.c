@@ -133,19 +133,13 @@ static double unary(const ref_model *r, const itc_node *n, double x)
     if (strcmp(op, "Neg") == 0) {
         return -x;
     }
-    if (strcmp(op, "Sigmoid") == 0) {
-        return 1 / (1 + exp(-x));
-    }
-    if (strcmp(op, "Tanh") == 0) {
-        return tanh(x);
-    }
     if (strcmp(op, "Clip") == 0) {
         const ref_tensor *lo = in(r, n, 1), *hi = in(r, n, 2);
         const double low = lo ? lo->x[0] : attr_float(n, "min", -INFINITY);
         const double high = hi ? hi->x[0] : attr_float(n, "max", INFINITY);
         return fmin(fmax(x, low), high);
     }
-    return x;
+    return ref_is_function(op) ? ref_function(n, x) : x;
 }
 
 static void eval_unary(ref_model *r, const itc_node *n, ref_tensor *y)
@@ -483,7 +477,6 @@ static const struct {
     {"Mul", eval_binary},          {"Div", eval_binary},
     {"Neg", eval_unary},           {"Relu", eval_unary},
     {"LeakyRelu", eval_unary},     {"Clip", eval_unary},
-    {"Sigmoid", eval_unary},       {"Tanh", eval_unary},
     {"Identity", eval_unary},      {"Dropout", eval_dropout},
     {"Gemm", eval_gemm},           {"MatMul", eval_matmul},
     {"Conv", eval_conv},           {"MaxPool", eval_pool},
@@ -510,10 +503,11 @@ void ref_forward(ref_model *r)
         while (i < sizeof table / sizeof table[0] && strcmp(table[i].op, n->op->name) != 0) {
             i++;
         }
-        if (i == sizeof table / sizeof table[0]) {
+        const bool listed = i < sizeof table / sizeof table[0];
+        if (!listed && !ref_is_function(n->op->name)) {
             fail_msg("the reference has no %s", n->op->name);
         }
-        table[i].eval(r, n, &r->value[n->out[0]->id]);
+        (listed ? table[i].eval : eval_unary)(r, n, &r->value[n->out[0]->id]);
     }
 }
 

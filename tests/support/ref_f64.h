@@ -27,6 +27,10 @@ ref_model *ref_new(const itc_graph *g, int64_t rows);
 void ref_forward(ref_model *r);
 ref_tensor *ref_value(ref_model *r, const char *name);
 
+/** Operators that are functions of one element (ref_functions.c): f of the node at x. */
+bool ref_is_function(const char *op);
+double ref_function(const itc_node *n, double x);
+
 /**
  * Mean over the rows of -sum_c q_c log softmax(x)_c, itself a mean over a row's positions. Classes
  * are on `axis`; ids in the order of the remaining axes. q: 1 - smoothing at the target, plus

@@ -129,7 +129,7 @@ static void real_loops_know_rates_and_functions(void **state)
                         "    y[i] = (float)((-lr) * (double)a[i]);\n"
                         "}\n");
     const itc_expr *n = itc_x_coef(e, (itc_coef){0.5, ITC_SYM_INV_N});
-    const itc_expr *t = itc_x(e, ITC_X_TANH, itc_x(e, ITC_X_MUL, n, x, NULL), NULL, NULL);
+    const itc_expr *t = itc_x_call(e, "tanh", itc_x(e, ITC_X_MUL, n, x, NULL), NULL);
     assert_string_equal(loop(y, 1, &a, t), "for (int64_t i = 0; i < 10 * n; i++) {\n"
                                            "    y[i] = (float)tanh((0.5 * inv_n) * (double)a[i]);\n"
                                            "}\n");

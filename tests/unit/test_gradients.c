@@ -423,6 +423,55 @@ static void activations(void **state)
     RUN(cases)
 }
 
+/** Functions of one element: their operand is x + p, in the range that is given. */
+#define ON(range, shape, rest)                                                                     \
+    {                                                                                              \
+        .text =                                                                                    \
+            "opset 24; in z [N," shape "] " range "; par q [" shape "] -0.2..0.2; a = Add(z, q);"  \
+            "y = " rest                                                                            \
+    }
+
+static void functions(void **state)
+{
+    static const grad_case cases[] = {
+        ON("-3..3", "13", "Softsign(a)"),
+        ON("-2..2", "3,4", "Erf(a)"),
+        ON("-3..3", "13", "HardSigmoid(a)"),
+        ON("-3..3", "13", "HardSigmoid(a) alpha=0.3 beta=0.4"),
+        ON("-3..3", "13", "Softplus(a)"),
+        ON("-3..3", "13", "Elu(a)"),
+        ON("-3..3", "13", "Elu(a) alpha=0.4"),
+        ON("-3..3", "13", "Celu(a) alpha=1.7"),
+        ON("-3..3", "13", "Selu(a)"),
+        ON("-3..3", "2,7", "Selu(a) alpha=1.3 gamma=0.8"),
+        ON("-3..3", "13", "Mish(a)"),
+        ON("-4..4", "13", "HardSwish(a)"),
+        ON("-3..3", "13", "Swish(a)"),
+        ON("-3..3", "13", "Swish(a) alpha=1.7"),
+        ON("-3..3", "13", "ThresholdedRelu(a) alpha=0.7"),
+        ON("-3..3", "13", "Shrink(a) lambd=0.8 bias=0.3"),
+        ON("-3..3", "13", "Gelu(a)"),
+        ON("-3..3", "2,7", "Gelu(a) approximate=tanh"),
+        ON("-2..2", "13", "Exp(a)"),
+        ON("0.5..4", "13", "Log(a)"),
+        ON("0.5..4", "13", "Sqrt(a)"),
+        ON("0.6..2", "13", "Reciprocal(a)"),
+        ON("-3..3", "13", "Sin(a)"),
+        ON("-3..3", "13", "Cos(a)"),
+        ON("-1..1", "13", "Tan(a)"),
+        ON("-0.6..0.6", "13", "Asin(a)"),
+        ON("-0.6..0.6", "13", "Acos(a)"),
+        ON("-3..3", "13", "Atan(a)"),
+        ON("-2..2", "13", "Sinh(a)"),
+        ON("-2..2", "13", "Cosh(a)"),
+        ON("-3..3", "13", "Asinh(a)"),
+        ON("1.4..4", "13", "Acosh(a)"),
+        ON("-0.6..0.6", "13", "Atanh(a)"),
+        ON("-3..3", "13", "Abs(a)"),
+    };
+    RUN(cases)
+}
+
 static void softmax(void **state)
 {
     static const grad_case cases[] = {
@@ -603,7 +652,9 @@ static void every_operator_is_covered(void **state)
 {
     /* arithmetic on shapes, and what only folds */
     static const char *const constant =
-        " Shape Gather Concat Slice Constant ConstantOfShape Pad Mod Cast ";
+        " Shape Gather Concat Slice Constant ConstantOfShape Pad Mod Cast "
+        /* their slope is 0 wherever they have one */
+        " Sign Floor Ceil Round ";
     (void)state;
     for (int i = 0; itc_op_at(i); i++) {
         const itc_op_def *op = itc_op_at(i);
@@ -624,6 +675,7 @@ int main(void)
         cmocka_unit_test(maxpool),
         cmocka_unit_test(average_pool),
         cmocka_unit_test(activations),
+        cmocka_unit_test(functions),
         cmocka_unit_test(softmax),
         cmocka_unit_test(shapes),
         cmocka_unit_test(arithmetic),
