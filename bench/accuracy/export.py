@@ -11,7 +11,6 @@ ends with 1 if a pair of accuracies is further apart than --limit points. Needs 
 DIR holds MNIST's four IDX files, gzipped or not.
 """
 import argparse
-import gzip
 import json
 import os
 import subprocess
@@ -21,6 +20,9 @@ import tempfile
 import numpy as np
 import onnxruntime
 
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import datasets
+
 FILES = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]
 
 
@@ -28,17 +30,10 @@ def unpacked(folder, name, work):
     path = os.path.join(folder, name)
     if os.path.exists(path):
         return path
-    if not os.path.exists(path + ".gz"):
-        sys.exit(f"{path}: not there")
     out = os.path.join(work, name)
-    with gzip.open(path + ".gz") as packed, open(out, "wb") as f:
-        f.write(packed.read())
+    with open(out, "wb") as f:
+        f.write(datasets.opened(path))
     return out
-
-
-def idx(path):
-    raw = open(path, "rb").read()
-    return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(np.frombuffer(raw, ">i4", raw[3], 4))
 
 
 def run(*command):
@@ -88,7 +83,7 @@ def main():
     print("| model | arithmetic | trainer's accuracy % | ONNX Runtime % | apart |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as work:
         files = [unpacked(a.data, name, work) for name in FILES]
-        images, labels = idx(files[2]), idx(files[3])
+        images, labels = datasets.idx(files[2]), datasets.idx(files[3])
         for arith in a.arith:
             own, model = train(a, arith, files, work)
             theirs = runtime_accuracy(model, images, labels)

@@ -10,28 +10,11 @@ prints one Markdown row a seed and the means. Needs torch, onnx, numpy.
 
 DIR holds MNIST's four IDX files, gzipped or not.
 """
-import argparse, gzip, json, os, subprocess, sys, tempfile, time
-import numpy as np, torch, torch.nn as nn, torch.nn.functional as F
+import argparse, json, os, subprocess, sys, tempfile, time
+import numpy as np, torch, torch.nn.functional as F
 
-
-def idx(path):
-    for p, op in ((path, open), (path + ".gz", gzip.open)):
-        if os.path.exists(p):
-            raw = op(p, "rb").read()
-            dims = raw[3]
-            shape = np.frombuffer(raw, ">i4", dims, 4)
-            return np.frombuffer(raw, np.uint8, offset=4 + 4 * dims).reshape(shape)
-    sys.exit(f"{path}: not there")
-
-
-def lenet():
-    return nn.Sequential(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(),
-                         nn.MaxPool2d(2), nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(),
-                         nn.Linear(84, 10))
-
-
-def mlp():
-    return nn.Sequential(nn.Flatten(), nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 256), nn.ReLU(), nn.Linear(256, 10))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import datasets, zoo
 
 
 def train_torch(model, x, y, test, lr, momentum, batch):
@@ -61,20 +44,17 @@ def main():
     a.add_argument("--compile-option", action="append", default=[])
     a = a.parse_args()
     torch.set_num_threads(1)
-    train = [idx(f"{a.data}/train-{n}-ubyte")[:a.limit] for n in ("images-idx3", "labels-idx1")]
-    test = [idx(f"{a.data}/t10k-{n}-ubyte") for n in ("images-idx3", "labels-idx1")]
-    train[0], test[0] = train[0][:, None], test[0][:, None]
+    data = datasets.mnist(a.data)
+    train, test = [v[:a.limit] for v in data.train], data.test
     rows = []
     print(f"| model | seed | PyTorch float32 | intrain {a.arith} | difference | last 500 losses |")
     print("|---|---|---|---|---|---|")
     for seed in a.seeds:
-        torch.manual_seed(seed)
-        model = {"lenet": lenet, "mlp": mlp}[a.model]()
+        model = zoo.make(a.model, seed)
         order = np.concatenate([np.random.default_rng(1000 * seed + e).permutation(len(train[0])) for e in range(a.epochs)])
         x, y = train[0][order], train[1][order]
         with tempfile.TemporaryDirectory() as d:
-            torch.onnx.export(model, torch.zeros(2, 1, 28, 28), f"{d}/m.onnx", input_names=["input"], output_names=["output"],
-                              dynamic_axes={"input": {0: "batch"}, "output": {0: "batch"}}, opset_version=17, dynamo=False)
+            zoo.export(model, (1, 28, 28), f"{d}/m.onnx")
             np.save(f"{d}/x.npy", x), np.save(f"{d}/y.npy", y)
             np.save(f"{d}/tx.npy", test[0]), np.save(f"{d}/ty.npy", test[1])
             subprocess.run([a.intrain, "compile", f"{d}/m.onnx", "-o", f"{d}/t", "--arith", a.arith, "--batch", "64", "--lr", "0.02",

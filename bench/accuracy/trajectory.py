@@ -11,13 +11,12 @@ import argparse, os, subprocess, sys, tempfile
 import numpy as np, onnx, torch, torch.nn.functional as F
 from onnx import numpy_helper
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from mnist import idx, lenet, mlp
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import datasets, zoo
 
 
-def torch_run(make, seed, x, y, steps, dtype):
-    torch.manual_seed(seed)
-    model = make().to(dtype)
+def torch_run(name, seed, x, y, steps, dtype):
+    model = zoo.make(name, seed).to(dtype)
     opt = torch.optim.SGD(model.parameters(), 0.02, 0.9)
     for k in range(steps):
         xb, yb = x[64 * k:64 * k + 64], y[64 * k:64 * k + 64]
@@ -40,18 +39,15 @@ def main():
     a.add_argument("--data", required=True)
     a.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     a = a.parse_args()
-    x = idx(f"{a.data}/train-images-idx3-ubyte")[:12800, None].astype(np.float32) / 255
-    y = idx(f"{a.data}/train-labels-idx1-ubyte")[:12800].astype(np.int64)
+    x, y = (v[:12800] for v in datasets.mnist(a.data).train)
+    x, y = x.astype(np.float32) / 255, y.astype(np.int64)
     print("| model | seed | steps | ours to PyTorch float32 | PyTorch float32 to float64 | worst tensor, ours to PyTorch float32 |")
     print("|---|---|---|---|---|---|")
     bad = 0
-    for make in (mlp, lenet):
+    for name in ("mlp", "lenet"):
         for seed in a.seeds:
-            torch.manual_seed(seed)
-            model = make()
             with tempfile.TemporaryDirectory() as d:
-                torch.onnx.export(model, torch.zeros(2, 1, 28, 28), f"{d}/m.onnx", input_names=["input"], output_names=["output"],
-                                  dynamic_axes={"input": {0: "b"}, "output": {0: "b"}}, opset_version=17, dynamo=False)
+                zoo.export(zoo.make(name, seed), (1, 28, 28), f"{d}/m.onnx")
                 np.save(f"{d}/x.npy", x), np.save(f"{d}/y.npy", y.astype(np.int32))
                 subprocess.run([a.intrain, "compile", f"{d}/m.onnx", "-o", f"{d}/t", "--arith", "float32", "--batch", "64", "--lr", "0.02"], check=True)
                 subprocess.run(["make", "-s", "-C", f"{d}/t"], check=True)
@@ -59,13 +55,13 @@ def main():
                     subprocess.run([f"{d}/t/trainer", "--data", f"npy:{d}/x.npy,{d}/y.npy,shuffle=0", "--steps", str(steps), "--save", f"{d}/c", "--quiet"], check=True)
                     subprocess.run([a.intrain, "export", f"{d}/m.onnx", f"{d}/c", "-o", f"{d}/o.onnx"], check=True)
                     ours = {t.name: numpy_helper.to_array(t).astype(np.float64) for t in onnx.load(f"{d}/o.onnx").graph.initializer}
-                    f32 = torch_run(make, seed, x, y, steps, torch.float32)
-                    f64 = torch_run(make, seed, x, y, steps, torch.float64)
+                    f32 = torch_run(name, seed, x, y, steps, torch.float32)
+                    f64 = torch_run(name, seed, x, y, steps, torch.float64)
                     worst, whole = distance(ours, f32)
                     _, between = distance(f32, f64)
                     ok = worst < 1e-4 if steps <= 5 else whole <= 2 * between
                     bad += not ok
-                    print(f"| {make.__name__} | {seed} | {steps} | {whole:.2e} | {between:.2e} | {worst:.2e} |{'' if ok else ' **too far**'}", flush=True)
+                    print(f"| {name} | {seed} | {steps} | {whole:.2e} | {between:.2e} | {worst:.2e} |{'' if ok else ' **too far**'}", flush=True)
     sys.exit(bad != 0)
 
 
