@@ -303,6 +303,20 @@ static itc_status attach_all(loss_pass *p)
     return ITC_OK;
 }
 
+/** Whether a result has rows: what repeats state N times depends on N. */
+static bool makes_rows(const itc_node *n)
+{
+    for (int i = 0; i < n->n_out; i++) {
+        const itc_type *t = n->out[i] ? &n->out[i]->type : NULL;
+        for (int k = 0; t && k < t->rank; k++) {
+            if (t->dim[k].batch) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /** Moves nodes that depend on state and constants alone to PREPARE. */
 static void split_prepare(itc_graph *g)
 {
@@ -314,7 +328,7 @@ static void split_prepare(itc_graph *g)
     memset(&g->section[ITC_FORWARD], 0, sizeof old);
     for (int k = 0; k < old.n; k++) {
         itc_node *n = old.node[k];
-        bool dynamic = (n->op->flags & (ITC_OP_LOSS | ITC_OP_KEEP)) != 0;
+        bool dynamic = (n->op->flags & (ITC_OP_LOSS | ITC_OP_KEEP)) != 0 || makes_rows(n);
         for (int i = 0; i < n->n_in; i++) {
             dynamic = dynamic || (n->in[i] && rows[n->in[i]->id]);
         }

@@ -46,10 +46,10 @@ static void replace_outputs(itc_node *n, itc_value **out)
 
 static itc_status fold(itc_graph *g, itc_node *n, bool *done)
 {
-    itc_tensor *data[8] = {0};
-    itc_value *out[8] = {0};
+    itc_tensor **data = ITC_NEW_ARRAY(g->ctx, itc_tensor *, n->n_out);
+    itc_value **out = ITC_NEW_ARRAY(g->ctx, itc_value *, n->n_out);
     *done = false;
-    if (!n->op->fold || n->n_out > 8 ||
+    if (!n->op->fold ||
         !(all_constant(n) || (n->op->flags & ITC_OP_TYPE_FOLD) != 0)) {
         return ITC_OK;
     }
@@ -82,9 +82,9 @@ static itc_status visit(itc_graph *g, itc_node *n)
     if (done) {
         return ITC_OK;
     }
-    itc_value *out[8] = {0};
     if (n->op->normalize) {
         ITC_TRY(itc_check_kinds(g, n));
+        itc_value **out = ITC_NEW_ARRAY(g->ctx, itc_value *, n->n_out);
         ITC_TRY(n->op->normalize(g, n, out));
         if (out[0]) {
             replace_outputs(n, out);

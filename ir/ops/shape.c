@@ -1,6 +1,8 @@
 /*
  * Data movement. Whatever only changes a tensor's shape becomes a View, which costs nothing.
  */
+#include <string.h>
+
 #include "codegen/emit.h"
 #include "ir/ops/util.h"
 #include "passes/grad.h"
@@ -574,11 +576,20 @@ static itc_status transpose_emit(itc_emit *e, const itc_node *n)
     const itc_type *x = &n->in[0]->type;
     int64_t perm[ITC_MAX_RANK];
     ITC_TRY(read_perm(itc_emit_graph(e), n, perm));
-    ITC_TRY(itc_emit_call(e, n, "transpose", 0, NULL));
+    itc_dim dense[ITC_MAX_RANK], stride[ITC_MAX_RANK], to[ITC_MAX_RANK];
+    itc_broadcast_strides(x, x, dense);
+    itc_broadcast_strides(&n->out[0]->type, &n->out[0]->type, to);
+    for (int i = 0; i < x->rank; i++) {
+        stride[i] = dense[perm[i]];
+    }
+    ITC_TRY(itc_emit_call(e, n, "move", 0, NULL));
     itc_arg_ptr(e, "x", n->in[0]);
     itc_arg_ptr(e, "y", n->out[0]);
-    itc_arg_shape(e, "shape", x->rank, x->dim);
-    itc_arg_ints(e, "perm", x->rank, perm);
+    itc_arg_ints(e, "first_x", 0, NULL);
+    itc_arg_ints(e, "first_y", 0, NULL);
+    itc_arg_shape(e, "shape", x->rank, n->out[0]->type.dim);
+    itc_arg_shape(e, "stride_x", x->rank, stride);
+    itc_arg_shape(e, "stride_y", x->rank, to);
     itc_arg_int(e, "rank", x->rank);
     itc_arg_int(e, "width", (int64_t)itc_dtype_size(x->dtype));
     return ITC_OK;
@@ -614,6 +625,140 @@ const itc_op_def itc_op_Transpose = {
     .lower = itc_lower_move,
     .plan = itc_plan_hook_same,
     .emit = transpose_emit,
+};
+
+/* ---- DepthToSpace, SpaceToDepth ---- */
+
+/** x [N,C,H,W] under six axes, permuted, and under four again. */
+static itc_status permute_blocks(itc_graph *g, const itc_node *n, const itc_dim *as,
+                                 const int64_t *perm, itc_value **out)
+{
+    const itc_type *x = &n->in[0]->type;
+    itc_value *v = NULL;
+    const itc_type blocks = itc_type_make(x->dtype, 6, as);
+    ITC_TRY(itc_view_build(g, n, n->in[0], &blocks, &v));
+    itc_node *t = itc_node_new(g, &itc_op_Transpose, n, 1, &v, 1);
+    itc_set_ints(g, t, "perm", 6, perm);
+    ITC_TRY(itc_infer(g, t));
+    const itc_dim *d = t->out[0]->type.dim;
+    const bool depth = n->op == &itc_op_SpaceToDepth; /* three axes of six become the channels */
+    itc_dim y[4] = {d[0], depth ? itc_dim_mul(itc_dim_mul(d[1], d[2]), d[3]) : d[1]};
+    y[2] = depth ? d[4] : itc_dim_mul(d[2], d[3]);
+    y[3] = depth ? d[5] : itc_dim_mul(d[4], d[5]);
+    const itc_type flat = itc_type_make(x->dtype, 4, y);
+    return itc_view_build(g, n, t->out[0], &flat, out);
+}
+
+/** The block size; E0221 unless the axes can be divided by it. */
+static itc_status read_blocks(itc_graph *g, const itc_node *n, itc_dim *size)
+{
+    const itc_type *x = &n->in[0]->type;
+    const int64_t b = itc_int(n, "blocksize");
+    ITC_TRY(itc_operand_rank(g, n, 0, 4, 4));
+    const bool depth = n->op == &itc_op_SpaceToDepth;
+    for (int i = 1; i < 4; i++) {
+        if (x->dim[i].batch) {
+            return itc_error(g->ctx, n, ITC_SHAPE, "E0224", "the rows N are axis %d of %s", i,
+                             itc_type_text(g->ctx, x));
+        }
+    }
+    const bool fits = b >= 1 && b <= INT32_MAX &&
+                      (depth ? x->dim[2].size % b == 0 && x->dim[3].size % b == 0
+                             : x->dim[1].size % (b * b) == 0);
+    if (!fits) {
+        return itc_error(g->ctx, n, ITC_RANGE, "E0221", "blocks of %lld do not divide %s",
+                         (long long)b, itc_type_text(g->ctx, x));
+    }
+    *size = itc_dim_of(b);
+    return ITC_OK;
+}
+
+static itc_status depth_to_space_normalize(itc_graph *g, itc_node *n, itc_value **out)
+{
+    static const int64_t depth_first[6] = {0, 3, 4, 1, 5, 2}, column_first[6] = {0, 1, 4, 2, 5, 3};
+    const itc_dim *x = n->in[0]->type.dim;
+    const char *mode = itc_string(n, "mode");
+    const bool crd = strcmp(mode, "CRD") == 0;
+    itc_dim b;
+    ITC_TRY(read_blocks(g, n, &b));
+    if (!crd && strcmp(mode, "DCR") != 0) {
+        return itc_error(g->ctx, n, ITC_RANGE, "E0221", "mode is \"%s\", expected DCR or CRD", mode);
+    }
+    const itc_dim c = itc_dim_of(x[1].size / (b.size * b.size));
+    const itc_dim dcr_axes[6] = {x[0], b, b, c, x[2], x[3]};
+    const itc_dim crd_axes[6] = {x[0], c, b, b, x[2], x[3]};
+    return permute_blocks(g, n, crd ? crd_axes : dcr_axes, crd ? column_first : depth_first,
+                          &out[0]);
+}
+
+static itc_status space_to_depth_normalize(itc_graph *g, itc_node *n, itc_value **out)
+{
+    static const int64_t perm[6] = {0, 3, 5, 1, 2, 4};
+    const itc_dim *x = n->in[0]->type.dim;
+    itc_dim b;
+    ITC_TRY(read_blocks(g, n, &b));
+    const itc_dim axes[6] = {x[0], x[1], itc_dim_of(x[2].size / b.size), b,
+                             itc_dim_of(x[3].size / b.size), b};
+    return permute_blocks(g, n, axes, perm, &out[0]);
+}
+
+static itc_status blocks_infer(itc_graph *g, itc_node *n)
+{
+    return itc_error(g->ctx, n, ITC_INTERNAL, "E0221", "%s is a Transpose in our form",
+                     n->op->name);
+}
+
+static const itc_attr_spec depth_to_space_attrs[] = {
+    {.name = "blocksize", .kind = ITC_ATTR_INT, .required = true},
+    {.name = "mode", .kind = ITC_ATTR_STRING, .s = "DCR"},
+    {.name = NULL},
+};
+
+static const itc_attr_spec space_to_depth_attrs[] = {
+    {.name = "blocksize", .kind = ITC_ATTR_INT, .required = true},
+    {.name = NULL},
+};
+
+/**
+ * Channels as blocks of pixels, as a Transpose between Views.
+ * Shapes  x [N, C b b, H, W], y [N, C, H b, W b]
+ * Source  ONNX DepthToSpace-1, -11, -13
+ */
+const itc_op_def itc_op_DepthToSpace = {
+    .name = "DepthToSpace",
+    .domain = "",
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 1,
+    .opset_min = 1,
+    .versions = (const uint8_t[]){1, 11, 13, 0},
+    .roles = (const itc_role_in[]){ITC_IN_PASS},
+    .attrs = depth_to_space_attrs,
+    .summary = "channels as blocks of pixels",
+    .normalize = depth_to_space_normalize,
+    .infer = blocks_infer,
+};
+
+/**
+ * Blocks of pixels as channels, as a Transpose between Views.
+ * Shapes  x [N, C, H b, W b], y [N, b b C, H, W]
+ * Source  ONNX SpaceToDepth-1, -13
+ */
+const itc_op_def itc_op_SpaceToDepth = {
+    .name = "SpaceToDepth",
+    .domain = "",
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 1,
+    .opset_min = 1,
+    .versions = (const uint8_t[]){1, 13, 0},
+    .roles = (const itc_role_in[]){ITC_IN_PASS},
+    .attrs = space_to_depth_attrs,
+    .summary = "blocks of pixels as channels",
+    .normalize = space_to_depth_normalize,
+    .infer = blocks_infer,
 };
 
 /* ---- Identity ---- */

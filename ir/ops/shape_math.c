@@ -4,28 +4,13 @@
  */
 #include <string.h>
 
+#include "ir/ops/take.h"
 #include "ir/ops/util.h"
-
-/* Elements of a constant that folding makes; more is a mistake or an attack. */
-#define MAX_ELEMENTS ((int64_t)1 << 28)
 
 static itc_status refuse_infer(itc_graph *g, itc_node *n)
 {
     return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0201",
                      "%s is supported only on values that are known when compiling", n->op->name);
-}
-
-static itc_status new_constant(itc_graph *g, const itc_node *n, itc_dtype dtype, int rank,
-                               const int64_t *dim, itc_tensor **out)
-{
-    int64_t count = 1;
-    for (int i = 0; i < rank; i++) {
-        if (dim[i] < 0 || !itc_size_mul(count, dim[i], &count) || count > MAX_ELEMENTS) {
-            return itc_error(g->ctx, n, ITC_RANGE, "E0227", "the constant result is too large");
-        }
-    }
-    *out = itc_tensor_new(g->ctx, dtype, rank, dim);
-    return ITC_OK;
 }
 
 static bool all_data(const itc_node *n)
@@ -119,7 +104,7 @@ static itc_status gather_fold(itc_graph *g, itc_node *n, itc_tensor **out)
         inner *= x->dim[i];
     }
     itc_tensor *y = NULL;
-    ITC_TRY(new_constant(g, n, x->dtype, rank, dim, &y));
+    ITC_TRY(itc_fold_tensor(g, n, x->dtype, rank, dim, &y));
     for (int64_t k = 0; k < y->count; k++) {
         const int64_t which = k / inner % index->count;
         int64_t at = itc_tensor_get_int(index, which);
@@ -193,7 +178,7 @@ static itc_status concat_fold(itc_graph *g, itc_node *n, itc_tensor **out)
     ITC_TRY(itc_axis_resolve(g, n, itc_int(n, "axis"), x->rank, &axis));
     ITC_TRY(concat_shape(g, n, axis, dim));
     itc_tensor *y = NULL;
-    ITC_TRY(new_constant(g, n, x->dtype, x->rank, dim, &y));
+    ITC_TRY(itc_fold_tensor(g, n, x->dtype, x->rank, dim, &y));
     for (int i = 0; i < x->rank; i++) {
         outer *= i < axis ? dim[i] : 1;
         inner *= i > axis ? dim[i] : 1;
@@ -243,143 +228,6 @@ const itc_op_def itc_op_Concat = {
     .summary = "operands joined along an axis, where known when compiling",
     .normalize = concat_normalize,
     .fold = concat_fold,
-    .infer = refuse_infer,
-};
-
-/* ---- Slice ---- */
-
-typedef struct slice_range {
-    int64_t start, step, count;
-    bool whole; /**< the axis as it is */
-} slice_range;
-
-static int64_t clamp64(int64_t v, int64_t lo, int64_t hi)
-{
-    return v > hi ? hi : v < lo ? lo : v;
-}
-
-/** ONNX: negative bounds count from the end; then each is clamped to where the step walks. */
-static void resolve_range(int64_t extent, int64_t start, int64_t end, int64_t step, slice_range *r)
-{
-    start += start < 0 ? extent : 0;
-    end += end < 0 ? extent : 0;
-    start = clamp64(start, 0, step > 0 ? extent : extent - 1);
-    end = clamp64(end, step > 0 ? 0 : -1, extent);
-    const int64_t span = step > 0 ? end - start : start - end;
-    const int64_t size = step > 0 ? step : step == INT64_MIN ? INT64_MAX : -step;
-    *r = (slice_range){start, step, span > 0 ? (span - 1) / size + 1 : 0, false};
-    r->whole = step == 1 && r->start == 0 && r->count == extent;
-}
-
-/** On the axis of the rows only `all of them` can be told. */
-static bool whole_rows(itc_dim d, int64_t start, int64_t end, bool end_flag, int64_t step)
-{
-    return start == 0 && step == 1 && (end_flag ? end >= d.size : end >= (int64_t)INT32_MAX);
-}
-
-static itc_status read_slice(itc_graph *g, const itc_node *n, slice_range *r)
-{
-    const itc_type *x = &n->in[0]->type;
-    const itc_tensor *list[4] = {NULL};
-    static const char *const names[4] = {"starts", "ends", "axes", "steps"};
-    for (int i = 0; i < 4; i++) {
-        ITC_TRY(itc_operand_list(g, n, names[i], i + 1, &list[i]));
-        if ((i < 2 && !list[i]) || (list[i] && list[i]->count != list[0]->count) ||
-            (list[i] && list[i]->count > ITC_MAX_RANK)) {
-            return itc_error(g->ctx, n, ITC_RANGE, "E0221", "%s is missing or of a wrong length",
-                             names[i]);
-        }
-    }
-    for (int i = 0; i < x->rank; i++) {
-        r[i] = (slice_range){0, 1, x->dim[i].size, true};
-    }
-    for (int64_t i = 0; i < list[0]->count; i++) {
-        int axis = (int)i;
-        const int64_t start = itc_tensor_get_int(list[0], i), end = itc_tensor_get_int(list[1], i);
-        const int64_t step = list[3] ? itc_tensor_get_int(list[3], i) : 1;
-        ITC_TRY(
-            itc_axis_resolve(g, n, list[2] ? itc_tensor_get_int(list[2], i) : i, x->rank, &axis));
-        const itc_dim d = x->dim[axis];
-        const bool end_flag = itc_tensor_flag(list[1], i);
-        if (d.batch && whole_rows(d, start, end, end_flag, step)) {
-            continue;
-        }
-        if (step == 0 || d.batch || end_flag || itc_tensor_flag(list[0], i)) {
-            return itc_error(g->ctx, n, ITC_UNSUPPORTED, step == 0 ? "E0221" : "E0224",
-                             step == 0 ? "a step is 0" : "a slice of the rows N, or up to N");
-        }
-        resolve_range(d.size, start, end, step, &r[axis]);
-    }
-    return ITC_OK;
-}
-
-/** A slice of everything is the operand. */
-static itc_status slice_normalize(itc_graph *g, itc_node *n, itc_value **out)
-{
-    slice_range r[ITC_MAX_RANK];
-    bool whole = true;
-    ITC_TRY(read_slice(g, n, r));
-    for (int i = 0; i < n->in[0]->type.rank; i++) {
-        whole = whole && r[i].whole;
-    }
-    out[0] = whole ? n->in[0] : NULL;
-    return ITC_OK;
-}
-
-static itc_status slice_fold(itc_graph *g, itc_node *n, itc_tensor **out)
-{
-    slice_range r[ITC_MAX_RANK];
-    int64_t dim[ITC_MAX_RANK];
-    if (!all_data(n)) {
-        return ITC_OK;
-    }
-    const itc_tensor *x = itc_operand_const(n, 0);
-    ITC_TRY(read_slice(g, n, r));
-    for (int i = 0; i < x->rank; i++) {
-        dim[i] = r[i].count;
-    }
-    itc_tensor *y = NULL;
-    ITC_TRY(new_constant(g, n, x->dtype, x->rank, dim, &y));
-    for (int64_t k = 0; k < y->count; k++) {
-        int64_t rest = k, from = 0, stride = 1;
-        for (int i = x->rank - 1; i >= 0; i--) {
-            from += (r[i].start + rest % dim[i] * r[i].step) * stride;
-            rest /= dim[i];
-            stride *= x->dim[i];
-        }
-        itc_tensor_copy_element(g->ctx, y, k, x, from);
-    }
-    out[0] = y;
-    return ITC_OK;
-}
-
-static const itc_attr_spec slice_attrs[] = {
-    {.name = "axes", .kind = ITC_ATTR_INTS},
-    {.name = "ends", .kind = ITC_ATTR_INTS},
-    {.name = "starts", .kind = ITC_ATTR_INTS},
-    {.name = NULL},
-};
-
-/**
- * Ranges of axes; folded. A slice of everything is the operand. Bounds are attributes before
- * opset 10.
- * Source  ONNX Slice-1, -10, -11, -13
- */
-const itc_op_def itc_op_Slice = {
-    .name = "Slice",
-    .domain = "",
-    .in_min = 1,
-    .in_max = 5,
-    .out_min = 1,
-    .out_max = 1,
-    .opset_min = 7,
-    .versions = (const uint8_t[]){1, 10, 11, 13, 0},
-    .roles =
-        (const itc_role_in[]){ITC_IN_PASS, ITC_IN_CONST, ITC_IN_CONST, ITC_IN_CONST, ITC_IN_CONST},
-    .attrs = slice_attrs,
-    .summary = "ranges of axes, where known when compiling",
-    .normalize = slice_normalize,
-    .fold = slice_fold,
     .infer = refuse_infer,
 };
 
@@ -468,7 +316,7 @@ static itc_status constant_of_shape_fold(itc_graph *g, itc_node *n, itc_tensor *
         one = itc_tensor_scalar_f32(g->ctx, 0);
     }
     itc_tensor *y = NULL;
-    ITC_TRY(new_constant(g, n, one->dtype, (int)shape->count, dim, &y));
+    ITC_TRY(itc_fold_tensor(g, n, one->dtype, (int)shape->count, dim, &y));
     for (int64_t i = 0; i < y->count; i++) {
         itc_tensor_copy_element(g->ctx, y, i, one, 0);
     }

@@ -7,85 +7,81 @@
 
 enum { TILE = 16 };
 
-/** y[c][r] = x[r][c] for planes of elements of `width` bytes, in tiles that stay in the cache. */
-#define TRANSPOSE_PLANE(type)                                                                      \
-    static void transpose_##type(const type *x, type *y, int64_t rows, int64_t cols, int64_t ldx,  \
-                                 int64_t ldy)                                                      \
+/** Rows and columns of a plane whose elements lie apart in both buffers, in steps of elements. */
+typedef struct plane {
+    int64_t rows, cols;
+    int64_t row_x, col_x, row_y, col_y;
+} plane;
+
+/**
+ * y[r, c] = x[r, c]. In a transposition a row is adjacent in y and a column in x: in tiles that
+ * stay in the cache. Else element by element.
+ */
+#define MOVE_PLANE(type)                                                                           \
+    static void move_##type(const type *x, type *y, const plane *p)                                \
     {                                                                                              \
-        for (int64_t r0 = 0; r0 < rows; r0 += TILE) {                                              \
-            const int64_t r1 = r0 + TILE < rows ? r0 + TILE : rows;                                \
-            for (int64_t c = 0; c < cols; c++) {                                                   \
+        for (int64_t r0 = 0; r0 < p->rows; r0 += TILE) {                                           \
+            const int64_t r1 = r0 + TILE < p->rows ? r0 + TILE : p->rows;                          \
+            for (int64_t c = 0; p->col_x == 1 && p->row_y == 1 && c < p->cols; c++) {              \
                 for (int64_t r = r0; r < r1; r++) {                                                \
-                    y[c * ldy + r] = x[r * ldx + c];                                               \
+                    y[c * p->col_y + r] = x[r * p->row_x + c];                                     \
+                }                                                                                  \
+            }                                                                                      \
+            for (int64_t c = 0; (p->col_x != 1 || p->row_y != 1) && c < p->cols; c++) {            \
+                for (int64_t r = r0; r < r1; r++) {                                                \
+                    y[c * p->col_y + r * p->row_y] = x[c * p->col_x + r * p->row_x];               \
                 }                                                                                  \
             }                                                                                      \
         }                                                                                          \
     }
-TRANSPOSE_PLANE(uint8_t)
-TRANSPOSE_PLANE(uint16_t)
-TRANSPOSE_PLANE(uint32_t)
-TRANSPOSE_PLANE(uint64_t)
+MOVE_PLANE(uint8_t)
+MOVE_PLANE(uint16_t)
+MOVE_PLANE(uint32_t)
+MOVE_PLANE(uint64_t)
 
-/** One axis of the result after merging: extent, and strides in elements of source and result. */
+/** One axis after merging: extent, and strides in elements of source and result. */
 typedef struct axis {
     int64_t size, from, to;
 } axis;
 
 /** Merges axes that stay together; returns how many are left (at least 1). */
-static int merge_axes(const itr_transpose_args *a, axis *out)
+static int merge_axes(const itr_move_args *a, axis *out)
 {
-    int64_t stride[ITR_MAX_RANK];
-    int64_t s = 1;
     int n = 0;
-    for (int i = a->rank - 1; i >= 0; i--) {
-        stride[i] = s;
-        s *= a->shape[i];
-    }
     for (int i = 0; i < a->rank; i++) {
-        const int64_t size = a->shape[a->perm[i]], from = stride[a->perm[i]];
-        if (size == 1) {
+        const axis next = {a->shape[i], a->stride_x[i], a->stride_y[i]};
+        if (next.size == 1) {
             continue;
         }
-        if (n > 0 && out[n - 1].from == size * from) {
-            out[n - 1].size *= size;
-            out[n - 1].from = from;
+        if (n > 0 && out[n - 1].from == next.size * next.from &&
+            out[n - 1].to == next.size * next.to) {
+            out[n - 1] = (axis){out[n - 1].size * next.size, next.from, next.to};
         } else {
-            out[n++] = (axis){size, from, 0};
+            out[n++] = next;
         }
     }
     if (n == 0) {
-        out[n++] = (axis){1, 1, 0};
-    }
-    s = 1;
-    for (int i = n - 1; i >= 0; i--) {
-        out[i].to = s;
-        s *= out[i].size;
+        out[n++] = (axis){1, 1, 1};
     }
     return n;
 }
 
-/** Moves one plane: row is the result's innermost axis, col the source's. */
-static void move_plane(const unsigned char *x, unsigned char *y, const axis *row, const axis *col,
-                       int width)
+static void move_plane(const unsigned char *x, unsigned char *y, const plane *p, int width)
 {
     const void *from = x;
     void *to = y;
     switch (width) {
     case 1:
-        transpose_uint8_t((const uint8_t *)from, (uint8_t *)to, row->size, col->size, row->from,
-                          col->to);
+        move_uint8_t((const uint8_t *)from, (uint8_t *)to, p);
         break;
     case 2:
-        transpose_uint16_t((const uint16_t *)from, (uint16_t *)to, row->size, col->size, row->from,
-                           col->to);
+        move_uint16_t((const uint16_t *)from, (uint16_t *)to, p);
         break;
     case 4:
-        transpose_uint32_t((const uint32_t *)from, (uint32_t *)to, row->size, col->size, row->from,
-                           col->to);
+        move_uint32_t((const uint32_t *)from, (uint32_t *)to, p);
         break;
     default:
-        transpose_uint64_t((const uint64_t *)from, (uint64_t *)to, row->size, col->size, row->from,
-                           col->to);
+        move_uint64_t((const uint64_t *)from, (uint64_t *)to, p);
         break;
     }
 }
@@ -106,13 +102,32 @@ static bool advance(const axis *ax, int n, int64_t *at, int64_t *x, int64_t *y)
     return false;
 }
 
+/** Takes the axis that is adjacent in the source, if there is one, out of the n axes at ax. */
+static axis take_adjacent(axis *ax, int *n)
+{
+    axis found = {1, 1, 1};
+    int i = 0;
+    while (i < *n && ax[i].from != 1) {
+        i++;
+    }
+    if (i < *n) {
+        found = ax[i];
+        for ((*n)--; i < *n; i++) {
+            ax[i] = ax[i + 1];
+        }
+    }
+    return found;
+}
+
 /**
- * y = x with axes permuted: axis i of y is axis perm[i] of x.
- * Shapes   x `shape`, dense; y shape[perm[i]], dense; elements of 1, 2, 4 or 8 bytes, aligned
+ * y[first_y + i * stride_y] = x[first_x + i * stride_x], summed over the axes, for every index i
+ * below `shape`: slices, steps, repetitions (a stride of 0 in x), reversals, permuted axes, and a
+ * place within a larger y.
+ * Shapes   both by strides in elements of 1, 2, 4 or 8 bytes, aligned; the places in y are distinct
  * Aliasing y overlaps nothing
- * Source   ONNX Transpose-13
+ * Source   ONNX Transpose-13, Slice-13, Expand-13, Concat-13
  */
-void itr_transpose_ref(const itr_transpose_args *a)
+void itr_move_ref(const itr_move_args *a)
 {
     axis ax[ITR_MAX_RANK + 1];
     int n = merge_axes(a, ax);
@@ -122,27 +137,29 @@ void itr_transpose_ref(const itr_transpose_args *a)
         }
     }
     const axis row = ax[--n]; /* innermost in the result */
-    axis col = {1, 1, 1};     /* innermost in the source; the loops below are over the rest */
-    if (row.from != 1) {
-        int inner = 0;
-        while (ax[inner].from != 1) {
-            inner++;
-        }
-        col = ax[inner];
-        for (n--; inner < n; inner++) {
-            ax[inner] = ax[inner + 1];
-        }
-    }
+    const bool line = row.from == 1 && row.to == 1;
+    const axis col = line ? row : take_adjacent(ax, &n); /* the loops below are over the rest */
+    const plane p = {row.size, col.size, row.from, col.from, row.to, col.to};
     int64_t at[ITR_MAX_RANK] = {0}, x = 0, y = 0;
+    for (int i = 0; i < a->rank; i++) {
+        x += a->first_x[i];
+        y += a->first_y[i];
+    }
     do {
         const unsigned char *from = (const unsigned char *)a->x + x * a->width;
         unsigned char *to = (unsigned char *)a->y + y * a->width;
-        if (row.from == 1) {
+        if (line) {
             memcpy(to, from, (size_t)(row.size * a->width));
         } else {
-            move_plane(from, to, &row, &col, a->width);
+            move_plane(from, to, &p, a->width);
         }
     } while (advance(ax, n, at, &x, &y));
+}
+
+/** y = 0, `bytes` of it. */
+void itr_zero_ref(const itr_zero_args *a)
+{
+    memset(a->y, 0, (size_t)a->bytes);
 }
 
 /** y = x; nothing when they are the same buffer. Otherwise they do not overlap. */

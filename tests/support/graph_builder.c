@@ -199,11 +199,17 @@ static void name_output(gb_model *b, const char **s)
     add_output(b, v);
 }
 
-/** y = Op(a, _, b) name=value … */
+/** y[, z …] = Op(a, _, b) name=value … */
 static void add_node(gb_model *b, const char *out_name, const char **s)
 {
-    itc_value *in[16], *out = NULL;
-    int n_in = 0;
+    itc_value *in[16], *out[16] = {NULL};
+    int n_in = 0, n_out = 1;
+    out[0] = itc_value_new(b->g, ITC_VALUE_NODE, out_name, (itc_type){.exp_axis = -1});
+    while (**s == ',') {
+        *s += strspn(*s, ", ");
+        out[n_out++] = itc_value_new(b->g, ITC_VALUE_NODE, word(b->ctx, s, ", ="),
+                                     (itc_type){.exp_axis = -1});
+    }
     *s += strspn(*s, " =\t");
     const char *op_name = word(b->ctx, s, " (");
     const itc_op_def *op = itc_op_named(op_name);
@@ -220,8 +226,7 @@ static void add_node(gb_model *b, const char *out_name, const char **s)
         *s += strspn(*s, ", ");
     }
     (*s)++;
-    out = itc_value_new(b->g, ITC_VALUE_NODE, out_name, (itc_type){.exp_axis = -1});
-    itc_node *n = itc_node_append(b->g, op, n_in, in, 1, &out);
+    itc_node *n = itc_node_append(b->g, op, n_in, in, n_out, out);
     n->import_id = b->g->section[ITC_FORWARD].n;
     n->onnx_op = op->name;
     n->onnx_version = itc_op_version(op, b->g->opset);
@@ -232,7 +237,7 @@ static void add_node(gb_model *b, const char *out_name, const char **s)
     }
     if (!b->has_outputs) {
         b->g->n_outputs = 0;
-        add_output(b, out);
+        add_output(b, out[0]);
     }
 }
 
@@ -247,7 +252,7 @@ gb_model *gb_new(const char *text, uint64_t seed)
     b->g->insert = ITC_FORWARD;
     const char *s = blanks(text);
     while (*s) {
-        const char *first = word(ctx, &s, " =\t\n;");
+        const char *first = word(ctx, &s, " ,=\t\n;");
         if (strcmp(first, "opset") == 0) {
             b->g->opset = (int32_t)strtol(s, (char **)(uintptr_t)&s, 10);
         } else if (strcmp(first, "in") == 0 || strcmp(first, "ids") == 0) {

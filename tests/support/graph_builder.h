@@ -8,6 +8,7 @@
  *     const c [3] 1,2,0.5              a float constant ([]: a number)
  *     ints s 0,-1                      a constant list of integers (a shape, axes)
  *     y = Conv(x, w) strides=2,2       a node; _ is an absent operand
+ *     y, z = Split(x)                  a node with two results
  *     out y                            an output; without any, the last node's is the only one
  *
  * Everything is deterministic: a tensor's values follow from its name and the model's `seed`.

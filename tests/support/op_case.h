@@ -18,7 +18,7 @@
 #include "ir/ops/util.h"
 #include "passes/pass.h"
 
-#define MAX_IN 4
+#define MAX_IN 5
 
 static inline itc_graph *new_graph(int opset)
 {

@@ -8,92 +8,7 @@
 
 #include <cmocka.h>
 
-/* ---- attributes, with ONNX's defaults ---- */
-
-static int64_t attr_int(const itc_node *n, const char *name, int64_t otherwise)
-{
-    const itc_attr *a = itc_attr_find(n, name);
-    return a ? a->u.i : otherwise;
-}
-
-static double attr_float(const itc_node *n, const char *name, double otherwise)
-{
-    const itc_attr *a = itc_attr_find(n, name);
-    return a ? a->u.f : otherwise;
-}
-
-static bool attr_is(const itc_node *n, const char *name, const char *text)
-{
-    const itc_attr *a = itc_attr_find(n, name);
-    return a && strcmp(a->u.s, text) == 0;
-}
-
-static void attr_list(const itc_node *n, const char *name, int count, int64_t otherwise, int64_t *v)
-{
-    const itc_attr *a = itc_attr_find(n, name);
-    for (int i = 0; i < count; i++) {
-        v[i] = a ? a->u.ints[i] : otherwise;
-    }
-}
-
-/* ---- tensors ---- */
-
-/** Gives y a shape; its elements are zero. */
-static void reset(ref_model *r, ref_tensor *y, int rank, const int64_t *dim)
-{
-    int64_t count = 1;
-    for (int i = 0; i < rank; i++) {
-        count *= dim[i];
-    }
-    if (!y->x || y->count != count) {
-        y->x = ITC_NEW_ARRAY(r->g->ctx, double, count + 1);
-    }
-    y->rank = rank;
-    y->count = count;
-    memmove(y->dim, dim, sizeof *dim * (size_t)rank);
-    memset(y->x, 0, sizeof *y->x * (size_t)count);
-}
-
-static const ref_tensor *in(const ref_model *r, const itc_node *n, int i)
-{
-    return i < n->n_in && n->in[i] ? &r->value[n->in[i]->id] : NULL;
-}
-
-static int64_t product(const ref_tensor *t, int from, int to)
-{
-    int64_t p = 1;
-    for (int i = from; i < to; i++) {
-        p *= t->dim[i];
-    }
-    return p;
-}
-
-static int axis_of(int64_t axis, int rank)
-{
-    return (int)(axis < 0 ? axis + rank : axis);
-}
-
-/** Element of t at the place that `index` of a shape of `rank` broadcasts from. */
-static double broadcast_at(const ref_tensor *t, int rank, const int64_t *index)
-{
-    int64_t at = 0;
-    for (int i = 0; i < t->rank; i++) {
-        const int64_t k = index[i + rank - t->rank];
-        at = at * t->dim[i] + (t->dim[i] == 1 ? 0 : k);
-    }
-    return t->x[at];
-}
-
-static bool next_index(int rank, const int64_t *dim, int64_t *index)
-{
-    for (int i = rank - 1; i >= 0; i--) {
-        if (++index[i] < dim[i]) {
-            return true;
-        }
-        index[i] = 0;
-    }
-    return false;
-}
+#include "tests/support/ref_util.h"
 
 /* ---- element-wise ---- */
 
@@ -469,10 +384,7 @@ static void eval_transpose(ref_model *r, const itc_node *n, ref_tensor *y)
 
 /* ---- the model ---- */
 
-static const struct {
-    const char *op;
-    void (*eval)(ref_model *r, const itc_node *n, ref_tensor *y);
-} table[] = {
+static const ref_operator table[] = {
     {"Add", eval_binary},          {"Sub", eval_binary},
     {"Mul", eval_binary},          {"Div", eval_binary},
     {"Neg", eval_unary},           {"Relu", eval_unary},
@@ -485,7 +397,24 @@ static const struct {
     {"Reshape", eval_reshape},     {"Flatten", eval_view},
     {"Squeeze", eval_view},        {"Unsqueeze", eval_view},
     {"Transpose", eval_transpose}, {"BatchNormalization", eval_batch_norm},
+    {NULL, NULL},
 };
+
+static ref_eval_fn *find_eval(const char *op)
+{
+    const ref_operator *const tables[] = {table, ref_moves};
+    for (size_t k = 0; k < sizeof tables / sizeof tables[0]; k++) {
+        for (const ref_operator *o = tables[k]; o->op; o++) {
+            if (strcmp(o->op, op) == 0) {
+                return o->eval;
+            }
+        }
+    }
+    if (!ref_is_function(op)) {
+        fail_msg("the reference has no %s", op);
+    }
+    return eval_unary;
+}
 
 void ref_forward(ref_model *r)
 {
@@ -499,15 +428,7 @@ void ref_forward(ref_model *r)
         if (of_losses) { /* ref_cross_entropy and its caller see to those */
             continue;
         }
-        size_t i = 0;
-        while (i < sizeof table / sizeof table[0] && strcmp(table[i].op, n->op->name) != 0) {
-            i++;
-        }
-        const bool listed = i < sizeof table / sizeof table[0];
-        if (!listed && !ref_is_function(n->op->name)) {
-            fail_msg("the reference has no %s", n->op->name);
-        }
-        (listed ? table[i].eval : eval_unary)(r, n, &r->value[n->out[0]->id]);
+        find_eval(n->op->name)(r, n, &r->value[n->out[0]->id]);
     }
 }
 

@@ -125,41 +125,76 @@ static void reduce_f32_accumulates_in_double(void **state)
     }
 }
 
-static void transpose_random_permutations(void **state)
+/** A random box in a buffer of MAX elements: its place and strides, with steps of either sign. */
+static void random_box(uint64_t *seed, const itr_move_args *a, bool distinct, int64_t *stride,
+                       int64_t *first)
+{
+    int64_t step = 1;
+    int order[ITR_MAX_RANK];
+    for (int i = 0; i < a->rank; i++) { /* a random permutation */
+        const int j = (int)between(seed, 0, i);
+        order[i] = order[j];
+        order[j] = i;
+    }
+    for (int i = 0; i < a->rank; i++) {
+        const int64_t by = between(seed, distinct, 2), gap = between(seed, 0, 1);
+        const int64_t extent = (a->shape[order[i]] - 1) * by + 1 + gap;
+        const bool back = by > 0 && between(seed, 0, 3) == 0;
+        stride[order[i]] = back ? -by * step : by * step;
+        first[order[i]] = back ? (extent - 1) * step : between(seed, 0, gap) * step;
+        step *= extent;
+    }
+    assert_true(step <= MAX);
+}
+
+static void move_random_boxes(void **state)
 {
     (void)state;
-    static unsigned char x[MAX * 8], y[MAX * 8 + 1];
+    static unsigned char x[MAX * 8], y[MAX * 8], moved[MAX * 8];
     uint64_t seed = 2;
     for (size_t i = 0; i < sizeof x; i++) {
         x[i] = (unsigned char)next(&seed);
     }
-    for (int round = 0; round < 1500; round++) {
-        itr_transpose_args a = {.x = x,
-                                .y = y,
-                                .rank = (int32_t)between(&seed, 1, 6),
-                                .width = 1 << between(&seed, 0, 3)};
-        const int64_t n = random_shape(&seed, a.rank, a.shape);
-        for (int i = 0; i < a.rank; i++) { /* a random permutation */
-            const int64_t j = between(&seed, 0, i);
-            a.perm[i] = a.perm[j];
-            a.perm[j] = i;
+    for (int round = 0; round < 3000; round++) {
+        itr_move_args a = {.x = x, .y = y, .width = 1 << between(&seed, 0, 3)};
+        int64_t n = 1, at[ITR_MAX_RANK] = {0};
+        a.rank = (int32_t)between(&seed, 0, 4);
+        for (int i = 0; i < a.rank; i++) {
+            a.shape[i] = between(&seed, 1, i < 2 ? 17 : 2);
+            n *= a.shape[i];
         }
+        random_box(&seed, &a, false, a.stride_x, a.first_x);
+        random_box(&seed, &a, true, a.stride_y, a.first_y);
         memset(y, 0, sizeof y);
-        y[n * a.width] = 85;
-        itr_transpose_ref(&a);
-        for (int64_t i = 0; i < n; i++) { /* element i of y */
-            int64_t rest = i, at = 0, coordinate[ITR_MAX_RANK];
-            for (int d = a.rank - 1; d >= 0; d--) {
-                coordinate[a.perm[d]] = rest % a.shape[a.perm[d]];
-                rest /= a.shape[a.perm[d]];
+        memset(moved, 0, sizeof moved);
+        itr_move_ref(&a);
+        for (int64_t k = 0; k < n; k++) {
+            int64_t from = 0, to = 0;
+            for (int i = 0; i < a.rank; i++) {
+                from += a.first_x[i] + at[i] * a.stride_x[i];
+                to += a.first_y[i] + at[i] * a.stride_y[i];
             }
-            for (int d = 0; d < a.rank; d++) {
-                at = at * a.shape[d] + coordinate[d];
+            memcpy(moved + to * a.width, x + from * a.width, (size_t)a.width);
+            for (int i = a.rank - 1; i >= 0 && ++at[i] == a.shape[i]; i--) {
+                at[i] = 0;
             }
-            assert_memory_equal(y + i * a.width, x + at * a.width, (size_t)a.width);
         }
-        assert_int_equal(y[n * a.width], 85);
+        assert_memory_equal(y, moved, sizeof y);
     }
+}
+
+static void move_of_nothing(void **state)
+{
+    (void)state;
+    const char x[1] = "a";
+    char y[1] = "b";
+    const itr_move_args a = {
+        .x = x, .y = y, .rank = 2, .width = 1, .shape = {0, 3}, .stride_x = {1, 0}};
+    itr_move_ref(&a);
+    assert_int_equal(y[0], 'b');
+    const itr_zero_args z = {.y = y, .bytes = 1};
+    itr_zero_ref(&z);
+    assert_int_equal(y[0], 0);
 }
 
 static void copy_copies(void **state)
@@ -182,7 +217,8 @@ int main(void)
         cmocka_unit_test(reduce_random_shapes),
         cmocka_unit_test(reduce_long_and_empty),
         cmocka_unit_test(reduce_f32_accumulates_in_double),
-        cmocka_unit_test(transpose_random_permutations),
+        cmocka_unit_test(move_random_boxes),
+        cmocka_unit_test(move_of_nothing),
         cmocka_unit_test(copy_copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
