@@ -189,10 +189,78 @@ static void write_tensors(itc_c_writer *w, itc_strbuf *b)
                           dims_text(w->ctx, t->rank, t->dims));
         itc_strbuf_printf(b, "     .offset = offsetof(%s_state, %s),\n", w->names->model,
                           w->names->ident[w->info->state[i]->id]);
-        itc_strbuf_printf(b, "     .exp_index = %d,\n     .exp_count = %d},\n", t->exp_index,
+        itc_strbuf_printf(b, "     .exp_index = %d,\n     .exp_count = %d,\n", t->exp_index,
                           t->exp_count);
+        itc_strbuf_printf(b, "     .bits = %d,\n     .gradient = %d},\n", t->bits, t->gradient);
     }
     itc_strbuf_add(b, "};\n");
+}
+
+/** Where a value lies in the state struct. */
+static const char *offset_text(itc_c_writer *w, const itc_value *v)
+{
+    const itc_value *root = v ? itc_value_root(v) : NULL;
+    if (!root) {
+        return "0";
+    }
+    if (itc_value_is_state(root)) {
+        return itc_format(w->ctx, "offsetof(%s_state, %s)", w->names->model,
+                          w->names->ident[root->id]);
+    }
+    return itc_format(w->ctx, "offsetof(%s_state, arena) + %lld", w->names->model,
+                      (long long)root->offset);
+}
+
+static void write_nodes(itc_c_writer *w, itc_strbuf *b)
+{
+    static const char *const section[] = {"PREPARE", "FORWARD", "BACKWARD",
+                                          "UPDATE",  "INFER",   "SCORE"};
+    const itr_model *m = &w->info->model;
+    itc_strbuf_printf(b, "\nstatic const itr_node_info nodes_info[%d] = {\n", m->node_count);
+    for (int i = 0; i < m->node_count; i++) {
+        const itr_node_info *n = &m->nodes[i];
+        itc_strbuf_printf(b, "    {%s, %s, %s,\n", itc_name_literal(w->ctx, n->name),
+                          itc_name_literal(w->ctx, n->op), itc_name_literal(w->ctx, n->value));
+        itc_strbuf_printf(b, "     %s, ITR_SECTION_%s, %s, %d, %s, %s,\n",
+                          itc_name_literal(w->ctx, n->role), section[n->section],
+                          dtype_text(n->dtype), n->bits, n->per_row ? "true" : "false",
+                          itc_c_int(w->ctx, n->elements));
+        itc_strbuf_printf(b, "     %s, %d},\n", offset_text(w, w->info->node_value[i]),
+                          n->exp_index);
+    }
+    itc_strbuf_add(b, "};\n");
+}
+
+static void write_losses(itc_c_writer *w, itc_strbuf *b)
+{
+    const itr_model *m = &w->info->model;
+    itc_strbuf_printf(b, "\nstatic const itr_loss_info losses_info[%d] = {\n", m->loss_count);
+    for (int i = 0; i < m->loss_count; i++) {
+        const itr_loss_info *l = &m->losses[i];
+        itc_strbuf_printf(b, "    {.node = %d,\n     .target = %d,\n", l->node, l->target);
+        itc_strbuf_printf(b, "     .outer = %s,\n     .axis = %s,\n     .inner = %s,\n",
+                          itc_c_int(w->ctx, l->outer), itc_c_int(w->ctx, l->axis),
+                          itc_c_int(w->ctx, l->inner));
+        itc_strbuf_printf(b, "     .ignore_index = %s,\n     .dtype = %s,\n",
+                          l->ignore_index == INT32_MIN ? "INT32_MIN"
+                                                       : itc_c_int(w->ctx, l->ignore_index),
+                          dtype_text(l->dtype));
+        itc_strbuf_printf(b, "     .offset = %s},\n", offset_text(w, w->info->loss_value[i]));
+    }
+    itc_strbuf_add(b, "};\n");
+}
+
+/** What those who watch the program look up. */
+static void write_watch(itc_c_writer *w, itc_strbuf *b)
+{
+    itc_strbuf_add(b, "\n#if ITR_WATCH");
+    if (w->info->model.node_count > 0) {
+        write_nodes(w, b);
+    }
+    if (w->info->model.loss_count > 0) {
+        write_losses(w, b);
+    }
+    itc_strbuf_add(b, "#endif\n");
 }
 
 void itc_c_model_tables(itc_c_writer *w, itc_strbuf *b)
@@ -202,6 +270,7 @@ void itc_c_model_tables(itc_c_writer *w, itc_strbuf *b)
     write_ports(w, b, "targets_info", m->targets, m->target_count);
     write_ports(w, b, "outputs_info", m->outputs, m->output_count);
     write_tensors(w, b);
+    write_watch(w, b);
 }
 
 static const char *bytes_text(itc_ctx *ctx, const uint8_t *bytes, int n)
@@ -273,6 +342,14 @@ void itc_c_model_fields(itc_c_writer *w, itc_strbuf *b)
     itc_strbuf_printf(b, "    .max_threads = %d,\n", w->is_small ? 1 : m->max_threads);
     itc_strbuf_printf(b, "    .seed = UINT64_C(%llu),\n", (unsigned long long)m->seed);
     itc_strbuf_printf(b, "    .settings_json =%s,\n", long_literal(w->ctx, m->settings_json));
+    itc_strbuf_add(b, "#if ITR_WATCH\n");
+    if (m->node_count > 0) {
+        itc_strbuf_printf(b, "    .nodes = nodes_info,\n    .node_count = %d,\n", m->node_count);
+    }
+    if (m->loss_count > 0) {
+        itc_strbuf_printf(b, "    .losses = losses_info,\n    .loss_count = %d,\n", m->loss_count);
+    }
+    itc_strbuf_add(b, "#endif\n");
 }
 
 void itc_c_copy_outputs(itc_c_writer *w, itc_strbuf *b)

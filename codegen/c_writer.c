@@ -487,6 +487,9 @@ static void write_list(itc_c_writer *w, itc_strbuf *b, const itc_record_list *li
         case ITC_RECORD_REPEAT:
             break; /* a function of its own */
         }
+        if (r->ends > 0) {
+            itc_strbuf_printf(b, "    ITR_AFTER(s, c, %d);\n", r->ends - 1);
+        }
     }
 }
 

@@ -255,7 +255,11 @@ static void run_record(frame *f, const itc_record *r)
 static void run_list(frame *f, const itc_record_list *list)
 {
     for (int i = 0; i < list->n; i++) {
+        const itr_watch *watch = ((const head *)(const void *)f->state)->run.watch;
         run_record(f, list->record[i]);
+        if (watch && list->record[i]->ends > 0) {
+            watch->after(watch, f->state, list->record[i]->ends - 1, f->rows);
+        }
     }
 }
 
@@ -432,6 +436,17 @@ static size_t reserve(size_t *size, size_t bytes)
     return at;
 }
 
+/** Where a value that watchers look at lies; 0: nowhere. */
+static size_t state_offset(const evaluator *ev, const itc_value *v)
+{
+    const itc_value *root = v ? itc_value_root(v) : NULL;
+    if (!root) {
+        return 0;
+    }
+    return itc_value_is_state(root) ? ev->state_offset[root->id]
+                                    : ev->arena_offset + (size_t)root->offset;
+}
+
 static void lay_out(evaluator *ev, itc_model_info *info)
 {
     itc_ctx *ctx = info->g->ctx;
@@ -448,6 +463,18 @@ static void lay_out(evaluator *ev, itc_model_info *info)
     }
     ev->arena_offset = reserve(&size, (size_t)info->g->arena_bytes);
     ev->model.tensors = tensors;
+    itr_node_info *nodes = ITC_NEW_ARRAY(ctx, itr_node_info, info->model.node_count + 1);
+    for (int i = 0; i < info->model.node_count; i++) {
+        nodes[i] = info->model.nodes[i];
+        nodes[i].offset = state_offset(ev, info->node_value[i]);
+    }
+    ev->model.nodes = nodes;
+    itr_loss_info *losses = ITC_NEW_ARRAY(ctx, itr_loss_info, info->model.loss_count + 1);
+    for (int i = 0; i < info->model.loss_count; i++) {
+        losses[i] = info->model.losses[i];
+        losses[i].offset = state_offset(ev, info->loss_value[i]);
+    }
+    ev->model.losses = losses;
     ev->model.state_size = (size + 63) / 64 * 64;
 }
 

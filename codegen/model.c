@@ -116,6 +116,7 @@ static itc_status describe_tensors(itc_model_info *info)
             t->dims[k] = v->type.dim[k].size;
         }
         t->exp_count = itc_value_exponents(v);
+        t->bits = v->type.dtype == ITC_F32 ? 0 : itc_term_bits(&v->type);
         t->exp_index = t->exp_count > 0 ? v->exp.slot : -1;
         if (v->data && v->data->data && v->data->dtype != v->type.dtype) {
             return itc_error(g->ctx, NULL, ITC_INTERNAL, "E0405",
@@ -330,6 +331,7 @@ itc_status itc_model_info_new(const itc_program *p, const char *stem, itc_model_
     find_classes(info, &p->step);
     find_classes(info, &p->score);
     count_slots(info);
+    itc_model_watch(info);
     info->model.settings_json = settings_json(g);
     memcpy(info->model.model_hash, g->model_hash, sizeof g->model_hash);
     hash_plan(g, info->model.plan_hash);

@@ -16,6 +16,8 @@ typedef struct itc_model_info {
     const itc_value **targets;
     const itc_value **state;  /**< model.tensor_count of them, sorted by name: digest order */
     itr_tensor_info *tensors; /**< the same as model.tensors, for whoever knows the offsets */
+    const itc_value **node_value; /**< model.node_count of them: first results; NULL: none */
+    const itc_value **loss_value; /**< model.loss_count of them: scores */
     int32_t *port_index;      /**< by value id: position among inputs or targets */
     int32_t n_exponents;
     int32_t *slot_count; /**< by slot: exponents in a row that begin there */
@@ -24,6 +26,9 @@ typedef struct itc_model_info {
 
 ITC_NODISCARD itc_status itc_model_info_new(const itc_program *p, const char *stem,
                                             itc_model_info **out);
+
+/** Describes nodes and losses to those who watch (watch.c); part of itc_model_info_new. */
+void itc_model_watch(itc_model_info *info);
 
 itr_dtype itc_runtime_dtype(itc_dtype t);
 /** Magnitude bits that a TERMS entry states: the type's, else those of its dtype. */

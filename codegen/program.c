@@ -121,6 +121,33 @@ static itc_status emit_state(itc_emit *e, itc_graph *g, itc_record_list *list)
     return ITC_OK;
 }
 
+/** Numbers the nodes of a list: the last record of each says which one ends there. */
+static void number_nodes(itc_program *p, const itc_record_list *list)
+{
+    for (int i = 0; i < list->n; i++) {
+        itc_record *r = list->record[i];
+        if (r->kind == ITC_RECORD_REPEAT) {
+            number_nodes(p, r->body);
+        } else if (r->node && (i + 1 == list->n || list->record[i + 1]->node != r->node)) {
+            p->node[p->n_nodes++] = r->node;
+            r->ends = p->n_nodes;
+        }
+    }
+}
+
+static void number_all(itc_program *p)
+{
+    int most = 0;
+    for (int s = 0; s < ITC_SECTION_COUNT; s++) {
+        most += p->g->section[s].n;
+    }
+    p->node = ITC_NEW_ARRAY(p->g->ctx, const itc_node *, most + 1);
+    number_nodes(p, &p->prepare);
+    number_nodes(p, &p->step);
+    number_nodes(p, &p->infer);
+    number_nodes(p, &p->score);
+}
+
 itc_status itc_program_new(itc_graph *g, itc_program **out)
 {
     if (g->stage < ITC_STAGE_MEMORY) {
@@ -148,6 +175,7 @@ itc_status itc_program_new(itc_graph *g, itc_program **out)
     ITC_TRY(emit_section(e, g, ITC_INFER, &p->infer));
     emit_port_exponents(e, g, ITC_VALUE_TARGET, &p->score);
     ITC_TRY(emit_section(e, g, ITC_SCORE, &p->score));
+    number_all(p);
     *out = p;
     return ITC_OK;
 }

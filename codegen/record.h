@@ -138,6 +138,7 @@ typedef struct itc_record {
     const itc_value *value; /**< EXPONENT, RETRY */
     const itc_value *from;  /**< EXPONENT: copy this value's; NULL: the sum that value->exp says */
     struct itc_record_list *body;
+    int32_t ends; /**< 1 + number of the node whose last record this is; 0: none ends here */
 } itc_record;
 
 typedef struct itc_record_list {
@@ -152,6 +153,8 @@ typedef struct itc_program {
     itc_record_list step;  /**< after prepare: a REPEAT of forward and backward, then the update */
     itc_record_list infer; /**< one sample */
     itc_record_list score; /**< after infer, the same sample */
+    const itc_node **node; /**< those with records, numbered in the order in which they run */
+    int n_nodes;
 } itc_program;
 
 /** Records of a graph of stage memory. */

@@ -28,7 +28,8 @@ void itc_args_trainer(itc_ctx *ctx, const itc_options *o, itc_args *a)
     static const itc_option taken[] = {
         ITC_OPT_data, ITC_OPT_eval, ITC_OPT_epochs, ITC_OPT_steps, ITC_OPT_threads, ITC_OPT_log,
         ITC_OPT_log_every, ITC_OPT_save, ITC_OPT_save_every, ITC_OPT_resume, ITC_OPT_eval_every,
-        ITC_OPT_drop_last, ITC_OPT_digest, ITC_OPT_quiet,
+        ITC_OPT_drop_last, ITC_OPT_top5, ITC_OPT_confusion, ITC_OPT_stats, ITC_OPT_stats_every,
+        ITC_OPT_profile, ITC_OPT_trace, ITC_OPT_digest, ITC_OPT_quiet,
         /* what the trainer is built with, and what a checkpoint brings, give way to these */
         ITC_OPT_lr, ITC_OPT_schedule, ITC_OPT_warmup, ITC_OPT_seed};
     if (a->n == 0) {

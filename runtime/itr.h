@@ -96,7 +96,53 @@ typedef struct itr_tensor_info {
     size_t offset;     /**< of the first element, in the state struct */
     int32_t exp_index; /**< index into the state's exponents; -1 for ITR_F32 */
     int32_t exp_count; /**< exponents in a row from exp_index: 1, or one a slice of an axis */
+    int32_t bits;      /**< |mantissa| < 2^bits; 0 for ITR_F32 */
+    int32_t gradient;  /**< of what is trained: 1 + the node that makes its gradient; 0: unknown */
 } itr_tensor_info;
+
+typedef enum itr_section {
+    ITR_SECTION_PREPARE,  /**< once a step or evaluation */
+    ITR_SECTION_FORWARD,  /**< a micro-batch */
+    ITR_SECTION_BACKWARD, /**< a micro-batch */
+    ITR_SECTION_UPDATE,   /**< once a step */
+    ITR_SECTION_INFER,    /**< a sample in evaluation */
+    ITR_SECTION_SCORE,    /**< the same sample against its targets */
+    ITR_SECTION_COUNT
+} itr_section;
+
+/** A node of the program and its first result, for those who watch it run. */
+typedef struct itr_node_info {
+    const char *name;  /**< of the node in the model, or of its result */
+    const char *op;    /**< operator */
+    const char *value; /**< its first result; "" without one */
+    const char *role;  /**< of the rounding: fwd, dx, dw, update, view, loss, grid; "": none */
+    itr_section section;
+    itr_dtype dtype;
+    int32_t bits; /**< of mantissas that were rounded here: |m| < 2^bits; 0: nothing was */
+    bool per_row; /**< elements is for each row of the micro-batch */
+    int64_t elements;
+    size_t offset;     /**< of the result, in the state struct */
+    int32_t exp_index; /**< into the state's exponents; -1: none that changes */
+} itr_node_info;
+
+/** A cross-entropy of evaluation: the scores that it compares with a target. */
+typedef struct itr_loss_info {
+    int32_t node;               /**< index into the table of nodes */
+    int32_t target;             /**< index among the targets */
+    int64_t outer, axis, inner; /**< of a sample's scores: classes along `axis` */
+    int32_t ignore_index;       /**< INT32_MIN: none */
+    itr_dtype dtype;            /**< of the scores */
+    size_t offset;              /**< of the scores, in the state struct */
+} itr_loss_info;
+
+/**
+ * Somebody who watches a program run: `after` is called when a node's result is in place, and for
+ * the moment that nothing else has taken its bytes. It must not change the state.
+ */
+typedef struct itr_watch {
+    void (*after)(const struct itr_watch *w, void *state, int32_t node, int64_t rows);
+    void *user;
+} itr_watch;
 
 /** An input, target or output of the model. Dims are without the batch axis. */
 typedef struct itr_port_info {
@@ -135,7 +181,10 @@ typedef struct itr_model {
     bool counts_correct;   /**< accuracy means something: some loss is a cross-entropy */
     itr_schedule schedule; /**< defaults */
     uint64_t seed;
-    const char *settings_json; /**< one JSON object: the options that the trainer was built with */
+    const char *settings_json;  /**< one JSON object: the options that the trainer was built with */
+    const itr_node_info *nodes; /**< in the order in which they run; NULL: ITR_WATCH is 0 */
+    const itr_loss_info *losses;
+    int32_t node_count, loss_count;
 
     /** Fills a zeroed state from MODEL_data.bin's bytes (same format as a checkpoint's tensors). */
     itr_status (*init)(void *state, itr_read_fn read, void *user);
@@ -164,6 +213,7 @@ typedef struct itr_run {
     uint64_t seed;
     int64_t step; /**< steps done; the next step draws its random numbers with this number */
     itr_schedule schedule;
+    const itr_watch *watch; /**< NULL: nobody watches. Not part of a checkpoint */
 } itr_run;
 
 #endif

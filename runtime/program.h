@@ -9,6 +9,26 @@
 
 #include <string.h>
 
+/**
+ * Whether the program can be watched (itr_watch): a test of a pointer after each node, and the table
+ * of nodes. 0 by default where there is no operating system.
+ */
+#ifndef ITR_WATCH
+#define ITR_WATCH __STDC_HOSTED__
+#endif
+#if ITR_WATCH
+#define ITR_AFTER(s, c, node)                                                                      \
+    do {                                                                                           \
+        if ((s)->run.watch) {                                                                      \
+            (s)->run.watch->after((s)->run.watch, (s), (node), (c)->rows);                         \
+        }                                                                                          \
+    } while (0)
+#else
+#define ITR_AFTER(s, c, node)                                                                      \
+    do {                                                                                           \
+    } while (0)
+#endif
+
 /** What the functions of a program share during one call of its API. */
 typedef struct itr_call {
     const itr_array *in; /**< the model's inputs, from the first row at hand */

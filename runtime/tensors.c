@@ -468,6 +468,7 @@ itr_status itr_checkpoint_read(const itr_model *model, void *state, itr_position
     }
     const itr_status status = get_hash(&s, why);
     if (status == ITR_OK && state) {
+        run.watch = model->run(state)->watch;
         *model->run(state) = run;
     }
     if (status == ITR_OK && position) {

@@ -29,6 +29,12 @@ const char itr_usage[] =
     "  --resume CKPT          go on from a checkpoint, bit for bit\n"
     "  --eval-every N         evaluate every N steps instead of after each epoch\n"
     "  --drop-last            leave out a last, shorter batch\n"
+    "  --top5                 count as well how often the target is among the best five\n"
+    "  --confusion FILE       write a table of targets and answers of the last evaluation\n"
+    "  --stats FILE           statistics of every tensor, one JSON object a line, and warnings\n"
+    "  --stats-every N        every N steps (default 100)\n"
+    "  --profile              print at the end where the time went\n"
+    "  --trace FILE           the same as a trace for chrome://tracing or Perfetto\n"
     "  --digest               print, last, the SHA-256 of all trained state\n"
     "  --quiet                no progress, no results\n"
     "  --help, --version\n"
@@ -182,9 +188,9 @@ static int set_eval_every(parser *p)
     return parse_count(p, 1, &p->o->eval_every);
 }
 
-static int not_available(parser *p)
+static int set_stats_every(parser *p)
 {
-    return itr_fail(p->m, ITR_EXIT_INPUT, "E0503", "%s: this trainer does not offer it", p->name);
+    return parse_count(p, 1, &p->o->stats_every);
 }
 
 /* An option sets a flag, keeps its value as text, or has a function. */
@@ -215,8 +221,12 @@ static const option_row rows[] = {
     {"--save-every", .set = set_save_every},
     {"--resume", TEXT(resume)},
     {"--eval-every", .set = set_eval_every},
-    {"--stats", .set = not_available},
-    {"--profile", .set = not_available, .bare = true},
+    {"--top5", FLAG(top5)},
+    {"--confusion", TEXT(confusion)},
+    {"--stats", TEXT(stats)},
+    {"--stats-every", .set = set_stats_every},
+    {"--profile", FLAG(profile)},
+    {"--trace", TEXT(trace)},
     {"--digest", FLAG(digest)},
     {"--quiet", FLAG(quiet)},
     {"-q", FLAG(quiet)},
@@ -264,6 +274,10 @@ static int check_together(const itr_options *o, itr_message *m)
         problem = "--save-every needs --save";
     } else if (o->eval_every && !o->eval) {
         problem = "--eval-every needs --eval";
+    } else if ((o->top5 || o->confusion) && !o->eval) {
+        problem = "--top5 and --confusion need --eval";
+    } else if (o->stats_every && !o->stats) {
+        problem = "--stats-every needs --stats";
     }
     return problem ? itr_fail(m, ITR_EXIT_INPUT, "E0501", "%s", problem) : 0;
 }
@@ -296,6 +310,9 @@ int itr_options_parse(itr_options *o, int argc, char **argv, itr_message *m)
         }
     }
     const int code = o->help || o->version ? 0 : check_together(o, m);
+    if (o->stats_every == 0) {
+        o->stats_every = 100;
+    }
     if (o->epochs < 0) {
         o->epochs = 1;
     }

@@ -22,6 +22,11 @@ typedef struct itr_options {
     int64_t save_every; /**< 0: at the end alone */
     const char *resume;
     int64_t eval_every; /**< 0: at the end of each epoch */
+    const char *stats;
+    int64_t stats_every;
+    const char *trace;
+    const char *confusion;
+    bool top5, profile;
     bool digest, quiet, drop_last, help, version;
 } itr_options;
 

@@ -62,7 +62,7 @@ static int end_line(itr_log *log, itr_message *m)
     return fflush(log->file) == 0 && !ferror(log->file) ? 0 : fail(log, m);
 }
 
-static void put_string(FILE *f, const char *text)
+void itr_log_string(FILE *f, const char *text)
 {
     fputc('"', f);
     for (const char *c = text; *c; c++) {
@@ -81,7 +81,7 @@ static void put_string(FILE *f, const char *text)
 static void put_member(FILE *f, const char *key, const char *text)
 {
     fprintf(f, ",\"%s\":", key);
-    put_string(f, text);
+    itr_log_string(f, text);
 }
 
 static void put_hash(FILE *f, const char *key, const uint8_t hash[32])
@@ -97,11 +97,11 @@ static void put_data(FILE *f, const char *key, const itr_log_data *data)
         return;
     }
     fprintf(f, ",\"%s\":{\"spec\":", key);
-    put_string(f, data->spec);
+    itr_log_string(f, data->spec);
     fprintf(f, ",\"rows\":%" PRId64 ",\"files\":[", data->set->rows);
     for (int i = 0; i < data->set->file_count; i++) {
         fputs(i ? ",{\"name\":" : "{\"name\":", f);
-        put_string(f, data->set->files[i].name);
+        itr_log_string(f, data->set->files[i].name);
         put_hash(f, "sha256", data->set->files[i].hash);
         fputc('}', f);
     }
@@ -126,7 +126,7 @@ int itr_log_start(itr_log *log, const itr_model *model, const itr_run *run, int 
             model->settings_json && *model->settings_json ? model->settings_json : "{}");
     for (int i = 1; i < argc; i++) {
         fputs(i > 1 ? "," : "", f);
-        put_string(f, argv[i]);
+        itr_log_string(f, argv[i]);
     }
     fputc(']', f);
     put_data(f, "data", &data[0]);
@@ -178,14 +178,29 @@ int itr_log_step(itr_log *log, const itr_model *model, int64_t step, int64_t epo
     return end_line(log, m);
 }
 
+void itr_log_warning(itr_log *log, int64_t step, const char *id, const char *text)
+{
+    if (log->file) {
+        fprintf(log->file, "{\"event\":\"warning\",\"step\":%" PRId64, step);
+        put_member(log->file, "id", id);
+        put_member(log->file, "text", text);
+        fputs("}\n", log->file);
+    }
+}
+
 int itr_log_eval(itr_log *log, const itr_model *model, int64_t step, const itr_metrics *metrics,
-                 itr_message *m)
+                 const itr_scores *top5, itr_message *m)
 {
     if (!log->file) {
         return 0;
     }
     fprintf(log->file, "{\"event\":\"eval\",\"step\":%" PRId64, step);
     put_results(log->file, model, metrics);
+    if (top5) {
+        char text[ITR_DECIMAL_ROOM];
+        itr_format_mean(top5->top, 0, top5->rows, 6, text);
+        fprintf(log->file, ",\"top5\":%s", text);
+    }
     put_time(log, metrics->samples);
     return end_line(log, m);
 }

@@ -9,13 +9,15 @@
  *   {"event":"step","step":steps done,"epoch":from 1,"loss":mean since the line before,
  *    "accuracy" (where a loss is a cross-entropy),"lr":of this step,
  *    "samples":trained on since the start,"seconds":since the start}
- *   {"event":"eval","step","loss","accuracy" (as above),"samples","seconds"}
+ *   {"event":"eval","step","loss","accuracy" (as above),"top5" (--top5),"samples","seconds"}
+ *   {"event":"warning","step","id","text"}
  *   {"event":"end","step","digest","samples","seconds","status":"done", "interrupted", "diverged"}
  */
 #ifndef ITR_HOST_LOG_H
 #define ITR_HOST_LOG_H
 
 #include "data.h"
+#include "scores.h"
 
 #include <stdio.h>
 
@@ -45,10 +47,16 @@ int itr_log_start(itr_log *log, const itr_model *model, const itr_run *run, int 
                   int64_t threads, const itr_log_data data[2], itr_message *m);
 int itr_log_step(itr_log *log, const itr_model *model, int64_t step, int64_t epoch, itr_scalar lr,
                  const itr_metrics *metrics, itr_message *m);
+/** top5 NULL: not asked for. */
 int itr_log_eval(itr_log *log, const itr_model *model, int64_t step, const itr_metrics *metrics,
-                 itr_message *m);
+                 const itr_scores *top5, itr_message *m);
+/** A failure to write it shows with the next line. */
+void itr_log_warning(itr_log *log, int64_t step, const char *id, const char *text);
 int itr_log_end(itr_log *log, int64_t step, const char *digest, const char *status, itr_message *m);
 int itr_log_close(itr_log *log, itr_message *m);
+
+/** A text as a JSON string. */
+void itr_log_string(FILE *f, const char *text);
 
 /** Adds b to a. */
 void itr_metrics_add(itr_metrics *a, const itr_metrics *b);

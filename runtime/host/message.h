@@ -8,6 +8,7 @@
  *   E0501  2     unknown option, or an option without its value
  *   E0502  2     a value that the option does not take
  *   E0503  2     an option that this trainer does not offer
+ *   E0504  2     an option that this model has no use for
  *   E0510  2     a file cannot be opened or read
  *   E0511  2     a data specification is malformed
  *   E0512  2     a data file is truncated, has trailing bytes or a header that makes no sense
@@ -23,6 +24,11 @@
  *   E0531  2     the model refused a batch
  *   E0540  3     an output cannot be written
  *   E0541  3     out of memory
+ *
+ * Warnings go to standard error and into the log, and change no exit code:
+ *
+ *   W0550        a trained tensor did not change for some observed steps (--stats)
+ *   W0551        an exponent has grown beyond measure (--stats)
  */
 #ifndef ITR_HOST_MESSAGE_H
 #define ITR_HOST_MESSAGE_H

@@ -27,10 +27,11 @@ void itr_progress_open(itr_progress *p, const itr_model *model, bool quiet, int6
     p->first_step = step;
 }
 
-static void clear_line(itr_progress *p)
+void itr_progress_clear(itr_progress *p)
 {
     if (p->drawn) {
         fputs("\r\033[K", stdout);
+        fflush(stdout);
         p->drawn = false;
     }
 }
@@ -65,7 +66,7 @@ static int64_t elapsed(const itr_progress *p)
 
 static void draw(itr_progress *p, const itr_progress_at *at)
 {
-    clear_line(p);
+    itr_progress_clear(p);
     fputs(p->colour ? "\033[1mepoch\033[0m " : "epoch ", stdout);
     if (at->epochs > 0) {
         printf("%" PRId64 "/%" PRId64, at->epoch, at->epochs);
@@ -102,14 +103,20 @@ void itr_progress_step(itr_progress *p, const itr_progress_at *at, const itr_met
     }
 }
 
-void itr_progress_eval(itr_progress *p, int64_t step, const itr_metrics *metrics)
+void itr_progress_eval(itr_progress *p, int64_t step, const itr_metrics *metrics,
+                       const itr_scores *top5)
 {
     if (p->quiet) {
         return;
     }
-    clear_line(p);
+    itr_progress_clear(p);
     printf("eval  step %" PRId64, step);
     put_results(p, metrics);
+    if (top5) {
+        char text[ITR_DECIMAL_ROOM];
+        itr_format_mean(top5->top * 100, 0, top5->rows, 2, text);
+        printf("  top-5 %s%%", text);
+    }
     printf("  %" PRId64 " samples\n", metrics->samples);
     fflush(stdout);
 }
@@ -117,7 +124,7 @@ void itr_progress_eval(itr_progress *p, int64_t step, const itr_metrics *metrics
 void itr_progress_note(itr_progress *p, const char *text)
 {
     if (!p->quiet) {
-        clear_line(p);
+        itr_progress_clear(p);
         puts(text);
         fflush(stdout);
     }
@@ -136,7 +143,7 @@ void itr_progress_close(itr_progress *p, const itr_progress_at *at)
         }
     }
     const int64_t t = elapsed(p);
-    clear_line(p);
+    itr_progress_clear(p);
     printf("done  step %" PRId64 "  %" PRId64 " samples in ", at->step, p->samples);
     printf("%" PRId64 ".%02d s\n", t / 1000000, (int)(t % 1000000 / 10000));
     fflush(stdout);

@@ -5,7 +5,7 @@
 #ifndef ITR_HOST_PROGRESS_H
 #define ITR_HOST_PROGRESS_H
 
-#include "../itr.h"
+#include "scores.h"
 
 typedef struct itr_progress {
     const itr_model *model;
@@ -30,7 +30,11 @@ typedef struct itr_progress_at {
 
 void itr_progress_open(itr_progress *p, const itr_model *model, bool quiet, int64_t step);
 void itr_progress_step(itr_progress *p, const itr_progress_at *at, const itr_metrics *metrics);
-void itr_progress_eval(itr_progress *p, int64_t step, const itr_metrics *metrics);
+/** top5 NULL: not asked for. */
+void itr_progress_eval(itr_progress *p, int64_t step, const itr_metrics *metrics,
+                       const itr_scores *top5);
+/** Makes room for a line of somebody else. */
+void itr_progress_clear(itr_progress *p);
 /** A note on a line of its own. */
 void itr_progress_note(itr_progress *p, const char *text);
 /** The final line. */

@@ -11,6 +11,7 @@
 #include "pipeline.h"
 #include "progress.h"
 #include "sha256.h"
+#include "watcher.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -48,6 +49,7 @@ typedef struct trainer {
     itr_position position;
     itr_log log;
     itr_progress progress;
+    itr_watcher watcher;
     int64_t evaluated; /* the step of the latest evaluation; -1: none */
     const char *status;
     int32_t threads;
@@ -255,6 +257,7 @@ static int prepare_outputs(trainer *t)
     code =
         code ? code
              : itr_log_start(&t->log, t->model, t->run, t->argc, t->argv, t->threads, data, &t->m);
+    code = code ? code : itr_watcher_open(&t->watcher, t->model, t->state, &t->o, &t->m);
     itr_progress_open(&t->progress, t->model, t->o.quiet || t->log.standard_output, t->run->step);
     return code;
 }
@@ -279,17 +282,40 @@ static int judge(trainer *t, itr_status status, const char *spec)
                     spec, t->run->step);
 }
 
+static const char *program_name(const trainer *t)
+{
+    const char *name = t->argc > 0 && t->argv[0][0] ? t->argv[0] : "trainer";
+    const char *slash = strrchr(name, '/');
+    return slash && slash[1] ? slash + 1 : name;
+}
+
+/* A warning of the statistics: on the terminal and in the log. */
+static void tell(void *user, const char *id, const char *text)
+{
+    trainer *t = user;
+    itr_progress_clear(&t->progress);
+    fprintf(stderr, "%s: warning %s: %s\n", program_name(t), id, text);
+    itr_log_warning(&t->log, t->run->step, id, text);
+}
+
 static int evaluate(trainer *t)
 {
     itr_pipeline *p = &t->eval.pipeline;
     const int64_t rows = t->eval.set.rows;
     itr_metrics total = {0, 0, 0, 0};
+    itr_scores *scores = t->watcher.counts_scores ? &t->watcher.scores : NULL;
+    if (scores) {
+        itr_scores_clear(scores);
+    }
     for (int64_t row = 0; row < rows && !stop_signal;) {
         const int32_t n = rows - row < p->batch ? (int32_t)(rows - row) : p->batch;
         itr_metrics metrics = {0, 0, 0, 0};
+        const itr_array *targets = p->arrays + t->model->input_count;
+        itr_watcher_idle(&t->watcher);
         itr_pipeline_rows(p, row, n);
-        const itr_status status =
-            t->model->score(t->state, p->arrays, p->arrays + t->model->input_count, n, &metrics);
+        itr_watcher_score(&t->watcher, targets);
+        const itr_status status = t->model->score(t->state, p->arrays, targets, n, &metrics);
+        itr_watcher_done(&t->watcher);
         const int code = judge(t, status, t->eval.text);
         if (code != 0) {
             return code;
@@ -301,8 +327,13 @@ static int evaluate(trainer *t)
         return 0;
     }
     t->evaluated = t->run->step;
-    itr_progress_eval(&t->progress, t->run->step, &total);
-    return itr_log_eval(&t->log, t->model, t->run->step, &total, &t->m);
+    const itr_scores *top5 = t->o.top5 ? scores : NULL;
+    itr_progress_eval(&t->progress, t->run->step, &total, top5);
+    int code = itr_log_eval(&t->log, t->model, t->run->step, &total, top5, &t->m);
+    if (code == 0 && t->o.confusion) {
+        code = itr_scores_write(scores, t->o.confusion, &t->m);
+    }
+    return code;
 }
 
 static int64_t steps_an_epoch(const trainer *t)
@@ -350,6 +381,27 @@ static int save(trainer *t)
     return itr_checkpoint_save(t->o.save, t->model, t->state, &t->position, &t->m);
 }
 
+/* The next n rows through the model, watched where somebody wants to. */
+static int step_model(trainer *t, int32_t n, bool rate_is_zero, itr_metrics *metrics)
+{
+    itr_pipeline *p = &t->data.pipeline;
+    const int64_t step = t->run->step + 1;
+    itr_watcher *w = &t->watcher;
+    itr_watcher_idle(w);
+    itr_pipeline_rows(p, t->position.row, n);
+    itr_watcher_step(w, step);
+    const itr_status status =
+        t->model->step(t->state, p->arrays, p->arrays + t->model->input_count, n, metrics);
+    itr_watcher_done(w);
+    int code = judge(t, status, t->data.text);
+    if (code != ITR_EXIT_INPUT && w->has_stats) { /* of a step that diverged as well */
+        const int stats = itr_stats_end(&w->stats, t->state, t->model->exponents(t->state), step,
+                                        rate_is_zero, tell, t, &t->m);
+        code = code ? code : stats;
+    }
+    return code;
+}
+
 /* One step and what the options want after it. */
 static int train_step(trainer *t)
 {
@@ -360,10 +412,7 @@ static int train_step(trainer *t)
     const int64_t epoch = t->position.epoch;
     const itr_scalar lr = itr_schedule_at(&t->run->schedule, t->run->step);
     itr_metrics metrics = {0, 0, 0, 0};
-    itr_pipeline_rows(p, t->position.row, n);
-    int code = judge(
-        t, t->model->step(t->state, p->arrays, p->arrays + t->model->input_count, n, &metrics),
-        t->data.text);
+    int code = step_model(t, n, lr.m == 0, &metrics);
     if (code != 0) {
         return code;
     }
@@ -425,6 +474,9 @@ static int conclude(trainer *t, int code)
                                                   : "stopped by a signal");
         code = 128 + (int)stop_signal;
     }
+    if (t->o.profile) {
+        itr_profile_print(&t->watcher.profile, stdout);
+    }
     if (t->o.digest) {
         printf("digest %s\n", digest);
     }
@@ -454,16 +506,11 @@ static void free_source(feed_source *s)
     itr_data_spec_free(&s->spec);
 }
 
-static const char *program_name(const trainer *t)
-{
-    const char *name = t->argc > 0 && t->argv[0][0] ? t->argv[0] : "trainer";
-    const char *slash = strrchr(name, '/');
-    return slash && slash[1] ? slash + 1 : name;
-}
-
 /* Closes everything, prints the failure; the exit code. */
 static int finish(trainer *t, int code)
 {
+    const int watched = itr_watcher_close(&t->watcher, &t->m);
+    code = code ? code : watched;
     const int closed = itr_log_close(&t->log, &t->m);
     code = code ? code : closed;
     if ((fflush(stdout) != 0 || ferror(stdout)) && t->m.exit_code == 0) {

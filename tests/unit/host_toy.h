@@ -25,10 +25,10 @@ static const itr_port_info toy_input = {.name = "x", .rank = 1, .dims = {2}, .el
 static const itr_port_info toy_target = {.name = "y", .rank = 1, .dims = {1}, .elements = 1};
 
 static const itr_tensor_info toy_tensors[] = {
-    {"w", ITR_PARAM, ITR_I16, 1, {3}, offsetof(toy_state, w), 0, 1},
-    {"w.momentum", ITR_SLOT, ITR_I16, 1, {3}, offsetof(toy_state, momentum), 1, 1},
-    {"seen", ITR_STAT, ITR_I32, 0, {0}, offsetof(toy_state, seen), 2, 1},
-    {"table", ITR_CONST, ITR_U8, 1, {2}, offsetof(toy_state, table), -1, 0},
+    {"w", ITR_PARAM, ITR_I16, 1, {3}, offsetof(toy_state, w), 0, 1, 15, 0},
+    {"w.momentum", ITR_SLOT, ITR_I16, 1, {3}, offsetof(toy_state, momentum), 1, 1, 15, 0},
+    {"seen", ITR_STAT, ITR_I32, 0, {0}, offsetof(toy_state, seen), 2, 1, 31, 0},
+    {"table", ITR_CONST, ITR_U8, 1, {2}, offsetof(toy_state, table), -1, 0, 8, 0},
 };
 
 static itr_run *toy_run(void *state)
