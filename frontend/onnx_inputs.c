@@ -174,6 +174,7 @@ static itc_status check_fixed_batch(itc_importer *im, const input_list *list)
                          "input \"%s\" has one axis of fixed extent %lld: it has no batch axis",
                          first->name, (long long)first->axis[0].size);
     }
+    im->g->rows = (int32_t)first->axis[0].size;
     if (first->axis[0].size > 1) {
         itc_note(im->ctx, "the fixed first extent %lld of the inputs is taken as the batch",
                  (long long)first->axis[0].size);

@@ -210,6 +210,7 @@ typedef struct itc_graph {
     const char *name;
     itc_stage stage;
     int32_t opset; /**< of the default ONNX domain */
+    int32_t rows;  /**< for so many rows the model was exported; 0: for any number */
     itc_value **values;
     int32_t n_values, cap_values;
     itc_node_list section[ITC_SECTION_COUNT];

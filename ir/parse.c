@@ -595,7 +595,13 @@ static itc_status parse_header(itc_parser *p)
     ITC_TRY(itc_lex_next(p));
     ITC_TRY(itc_lex_take_word(p, "opset"));
     ITC_TRY(itc_lex_take(p, '='));
-    return take_i32(p, "an opset", 0, &p->g->opset);
+    ITC_TRY(take_i32(p, "an opset", 0, &p->g->opset));
+    if (!itc_lex_is_word(p, "rows")) {
+        return ITC_OK;
+    }
+    ITC_TRY(itc_lex_next(p));
+    ITC_TRY(itc_lex_take(p, '='));
+    return take_i32(p, "a number of rows", 1, &p->g->rows);
 }
 
 itc_status itc_parse(itc_ctx *ctx, const char *path, const char *text, size_t n, itc_graph **out)

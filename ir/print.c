@@ -324,7 +324,11 @@ static void header(printer *p)
     static const uint8_t zeros[sizeof g->model_hash];
     itc_strbuf_add(p->out, "itc 1\ngraph ");
     itc_text_name(p->out, '@', g->name);
-    itc_strbuf_printf(p->out, " stage=%s opset=%d {\n", itc_stage_name(g->stage), g->opset);
+    itc_strbuf_printf(p->out, " stage=%s opset=%d", itc_stage_name(g->stage), g->opset);
+    if (g->rows != 0) {
+        itc_strbuf_printf(p->out, " rows=%d", g->rows);
+    }
+    itc_strbuf_add(p->out, " {\n");
     for (int i = 0; i < g->n_settings; i++) {
         itc_strbuf_add(p->out, "  set ");
         word(p->out, g->settings[i].name);

@@ -276,8 +276,8 @@ void itc_print_json(const itc_graph *g, itc_strbuf *out)
 {
     itc_strbuf_add(out, "{\n  \"itc\": 1,\n  \"name\": ");
     string(out, g->name);
-    itc_strbuf_printf(out, ",\n  \"stage\": \"%s\",\n  \"opset\": %d,\n  \"settings\": ",
-                      itc_stage_name(g->stage), g->opset);
+    itc_strbuf_printf(out, ",\n  \"stage\": \"%s\",\n  \"opset\": %d,\n  \"rows\": %d,\n  \"settings\": ",
+                      itc_stage_name(g->stage), g->opset, g->rows);
     attributes(out, g->settings, g->n_settings);
     itc_strbuf_add(out, ",\n  \"model_sha256\": \"");
     itc_text_hex(out, g->model_hash, (int)sizeof g->model_hash);

@@ -97,11 +97,27 @@ static bool place_literally(request *r, itc_dim total)
 }
 
 /**
- * A model exported for a fixed number of rows writes that number (mostly 1) as the first extent;
- * its input now has N rows in front. The first extent becomes a multiple of N, such that the
- * elements of a row stay the same.
+ * A first extent that stands for so many times the rows that the model was exported for; 0: it
+ * does not. [1,-1] of N x 784 elements: N rows of 784 are meant, and not 784 N elements in a row.
+ * But [1,-1,5] of [N,5] puts a plain N where it says.
  */
-static bool place_rows_first(request *r, const itc_type *x, itc_dim total)
+static int64_t rows_in_front(const request *r, itc_dim total, int64_t exported)
+{
+    if (!r->first_fix || !total.batch || r->known.batch) {
+        return 0;
+    }
+    if (exported > 1) {
+        return r->dim[0].size % exported == 0 ? r->dim[0].size / exported : 0;
+    }
+    return r->dim[0].size == 1 && total.size != r->known.size;
+}
+
+/**
+ * A model exported for a fixed number of rows writes that number (mostly 1) as the first extent;
+ * its input now has N rows in front. The first extent becomes a multiple of N (`times` where an
+ * axis is open), such that the elements of a row stay the same.
+ */
+static bool place_rows_first(request *r, const itc_type *x, itc_dim total, int64_t times)
 {
     int lead = 0;
     while (lead < x->rank && !x->dim[lead].batch && x->dim[lead].size == 1) {
@@ -115,15 +131,13 @@ static bool place_rows_first(request *r, const itc_type *x, itc_dim total)
         return false;
     }
     const int64_t left = total.size / rest;
-    if (r->open < 0) {
-        if (given % left != 0) {
-            return false;
-        }
-        r->dim[0] = (itc_dim){left, true};
-        return true;
+    if ((r->open < 0 ? given % left : left % times) != 0) {
+        return false;
     }
-    r->dim[0] = (itc_dim){1, true};
-    r->dim[r->open] = (itc_dim){left, false};
+    r->dim[0] = (itc_dim){r->open < 0 ? left : times, true};
+    if (r->open >= 0) {
+        r->dim[r->open] = (itc_dim){left / times, false};
+    }
     return true;
 }
 
@@ -137,12 +151,9 @@ static itc_status reshape_shape(itc_graph *g, const itc_node *n, itc_type *t)
         return itc_error(g->ctx, n, ITC_RANGE, "E0224", "%s is too large",
                          itc_type_text(g->ctx, x));
     }
-    /* [1,-1] of N x 784 elements: N rows of 784 are meant, and not 784 N elements in a row. But
-     * [1,-1,5] of [N,5] puts a plain N where it says. */
-    const bool spread = r.first_fix && r.open > 0 && r.dim[0].size == 1 && r.known.size > 0 &&
-                        total.batch && !r.known.batch && total.size != r.known.size;
-    if (!(spread && place_rows_first(&r, x, total)) && !place_literally(&r, total) &&
-        !place_rows_first(&r, x, total)) {
+    const int64_t times = r.open > 0 ? rows_in_front(&r, total, g->rows) : 0;
+    if (!(times > 0 && place_rows_first(&r, x, total, times)) && !place_literally(&r, total) &&
+        !place_rows_first(&r, x, total, 1)) {
         const itc_type asked = itc_type_make(x->dtype, r.rank, r.dim);
         return itc_error(g->ctx, n, ITC_SHAPE, "E0223", "%s cannot be reshaped to %s%s",
                          itc_type_text(g->ctx, x), itc_type_text(g->ctx, &asked),

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "frontend/onnx_import.h"
@@ -53,6 +54,8 @@ static void check_types(int n, const input *in, int n_dims, const itc_import_dim
         assert_int_equal(v->kind, ITC_VALUE_INPUT);
         assert_string_equal(itc_type_text(ctx, &v->type), types[i]);
     }
+    const long extent = strtol(in[0].shape, NULL, 10);
+    assert_int_equal(g->rows, extent > 0 ? extent : 0); /* of the export; 0: any number */
     assert_int_equal(itc_note_count(ctx), notes);
     itc_ctx_free(ctx);
 }

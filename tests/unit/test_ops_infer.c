@@ -290,6 +290,34 @@ static void reshape_places_the_rows(void **state)
     CHECK_CASES(cases)
 }
 
+/** Where the export's number of rows is known, an open axis takes a row's elements, not the rows. */
+static void reshape_knows_for_how_many_rows(void **state)
+{
+    (void)state;
+    static const struct {
+        int rows;
+        const char *x, *shape, *want;
+    } cases[] = {
+        {2, "f32[N,16,5,5]", "=2,-1", "f32[N,400]"},
+        {2, "f32[N,16,5,5]", "=32,-1", "f32[16N,25]"},
+        {2, "f32[N,16,5,5]", "=2,400", "f32[N,400]"},
+        {8, "f32[N,16,5,5]", "=8,16,-1", "f32[N,16,25]"},
+        {8, "f32[N,5]", "=8,-1,5", "f32[N,1,5]"},
+        {8, "f32[N,5]", "=1,-1,5", "f32[1,N,5]"},
+        {8, "f32[N,16,5,5]", "=-1,400", "f32[N,400]"},
+        {0, "f32[N,16,5,5]", "=2,-1", "f32[2,200N]"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        itc_graph *g = new_graph(17);
+        g->rows = cases[i].rows;
+        itc_value *in[2] = {operand(g, cases[i].x), operand(g, cases[i].shape)};
+        const itc_value *y = run_shape(g, add_node(g, "Reshape", 2, in, NULL)->out[0]);
+        assert_non_null(y);
+        assert_string_equal(itc_type_text(g->ctx, &y->type), cases[i].want);
+        free_graph(g);
+    }
+}
+
 static void views_and_transposes(void **state)
 {
     static const infer_case cases[] = {
@@ -535,6 +563,7 @@ int main(void)
         cmocka_unit_test(maxpool_has_an_index_of_its_own),
         cmocka_unit_test(softmax_flattens_before_opset_13),
         cmocka_unit_test(reshape_places_the_rows),
+        cmocka_unit_test(reshape_knows_for_how_many_rows),
         cmocka_unit_test(views_and_transposes),
         cmocka_unit_test(transpose_of_unit_axes_is_a_view),
         cmocka_unit_test(accumulators_hold_the_worst_case),

@@ -85,7 +85,7 @@ static void refused(const char *body, const char *id, int line, int col)
 
 static const char whole[] =
     "itc 1\n"
-    "graph @lenet5 stage=memory opset=11 {\n"
+    "graph @lenet5 stage=memory opset=11 rows=8 {\n"
     "  set batch = 64\n"
     "  set lr = \"0.05\"\n"
     "  set decay = 0.1f\n"
