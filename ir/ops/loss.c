@@ -234,10 +234,6 @@ static itc_status loss_checks(itc_graph *g, const itc_node *n)
     if (n->n_in > 2 && n->in[2]) {
         return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0247", "class weights are not available");
     }
-    if (n->n_out > 1 && n->out[1]) {
-        return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0247",
-                         "result log_prob is not available; use LogSoftmax");
-    }
     return ITC_OK;
 }
 
@@ -247,15 +243,27 @@ static itc_status build_cross_entropy(itc_graph *g, itc_node *n, itc_value *scor
     itc_value *in[2] = {scores, n->in[1]};
     itc_node *m = itc_node_new(g, &itc_op_CrossEntropy, n, 2, in, 2);
     itc_set_int(g, m, "axis", axis);
+    const int64_t ignored = itc_int(n, "ignore_index"); /* ids have 32 bits: no other can occur */
+    if (ignored >= INT32_MIN && ignored <= INT32_MAX) {
+        itc_set_int(g, m, "ignore_index", ignored);
+    }
     ITC_TRY(itc_infer(g, m));
     out[0] = m->out[0];
     return ITC_OK;
 }
 
+/** The second result, the logarithm of the softmax, is a node of its own: swept where unused. */
 static itc_status sce_normalize(itc_graph *g, itc_node *n, itc_value **out)
 {
     ITC_TRY(loss_checks(g, n));
-    return build_cross_entropy(g, n, n->in[0], 1, out);
+    ITC_TRY(build_cross_entropy(g, n, n->in[0], 1, out));
+    if (n->n_out > 1 && n->out[1]) {
+        itc_node *m = itc_node_new(g, &itc_op_LogSoftmax, n, 1, n->in, 1);
+        itc_set_int(g, m, "axis", 1);
+        ITC_TRY(itc_infer(g, m));
+        out[1] = m->out[0];
+    }
+    return ITC_OK;
 }
 
 /** Of log-probabilities: the softmax before it and this are one cross-entropy. */

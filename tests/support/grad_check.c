@@ -47,7 +47,7 @@ static double graph_loss(trial *t, const itc_value *v)
         return graph_loss(t, n->in[0]) * t->ref->value[n->in[1]->id].x[0];
     }
     const double *ids = t->ref->value[n->in[1]->id].x;
-    return ref_cross_entropy(t->ref, n->in[0], 1, ids, 0, -1);
+    return ref_cross_entropy(t->ref, n->in[0], 1, ids, 0, t->c->ignore > 0 ? t->c->ignore : -1);
 }
 
 static double loss_of(trial *t, const itc_value *v)

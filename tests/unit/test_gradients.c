@@ -341,6 +341,9 @@ static void cross_entropy(void **state)
          .smoothing = 0.1},
         {.text = X("5") "ids t [N]; y = SoftmaxCrossEntropyLoss(a, t)", .loss = "graph"},
         {.text = X("5,3") "ids t [N,3]; y = SoftmaxCrossEntropyLoss(a, t)", .loss = "graph"},
+        {.text = X("5,3") "ids t [N,3]; y = SoftmaxCrossEntropyLoss(a, t) ignore_index=2",
+         .loss = "graph",
+         .ignore = 2},
         {.text = X("5") "ids t [N]; l = LogSoftmax(a); y = NegativeLogLikelihoodLoss(l, t)",
          .loss = "graph"},
         {.text =
