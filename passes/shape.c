@@ -97,14 +97,17 @@ static itc_status visit(itc_graph *g, itc_node *n)
     return ITC_OK;
 }
 
+/** The first error, which is one no longer, says why. */
 static void drop_spoiled_outputs(itc_graph *g, const bool *bad, int n_bad_values)
 {
+    const itc_diag *why = itc_diag_get(g->ctx, 0);
+    const char *where = why && why->where ? itc_format(g->ctx, "%s: ", why->where) : "";
+    const char *text = why ? why->text : "it cannot be compiled";
     int kept = 0;
     for (int i = 0; i < g->n_outputs; i++) {
         const itc_value *v = g->outputs[i].value;
         if (v && v->id < n_bad_values && bad[v->id] && !v->replaced_by) {
-            itc_note(g->ctx, "output \"%s\" is left out: it cannot be compiled",
-                     g->outputs[i].name);
+            itc_note(g->ctx, "output \"%s\" is left out: %s%s", g->outputs[i].name, where, text);
         } else {
             g->outputs[kept++] = g->outputs[i];
         }
@@ -162,8 +165,8 @@ itc_status itc_pass_shape(itc_graph *g)
         if (first == ITC_INTERNAL || spoils_program(g, bad)) {
             return first;
         }
-        itc_diag_clear(g->ctx);
         drop_spoiled_outputs(g, bad, n_values);
+        itc_diag_clear(g->ctx);
     }
     itc_graph_resolve(g);
     itc_graph_sweep(g);

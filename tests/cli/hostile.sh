@@ -68,3 +68,12 @@ expect 2 'E0302: the model has 2 float outputs; say which one has a loss: --loss
 absent t
 expect 0 'make -C t' "$INTRAIN" compile two.itc -o t --loss output=cross-entropy
 expect 0 'make -C u' "$INTRAIN" compile two.itc -o u --loss output=cross-entropy --loss hidden=mse:0.5
+
+# an output that cannot be compiled is left out, and said why; with a loss of its own it is an error
+sed 's/^  output %output as "output"/    %odd : ? = "Odd"(%output) !9 "odd"\n&\n  output %odd as "odd"/' good.itc >odd.itc
+sed -i 's/good\.itc\.bin/odd.itc.bin/' odd.itc
+cp good.itc.bin odd.itc.bin
+expect 0 '^note: output "odd" is left out: node "odd" \(Odd\): operator Odd is not supported$' \
+    "$INTRAIN" compile odd.itc -o v
+expect 2 '^odd.itc:[0-9]+: node "odd" \(Odd\): error E0201: ' "$INTRAIN" compile odd.itc -o w --loss odd=mse
+absent w
