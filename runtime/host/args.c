@@ -65,7 +65,7 @@ static int parse_count(parser *p, int64_t least, int64_t *out)
 {
     uint64_t x = 0;
     if (!itr_parse_unsigned(p->value, INT64_MAX, &x) || (int64_t)x < least) {
-        return refuse(p, least > 0 ? "a positive integer" : "an integer");
+        return refuse(p, least > 0 ? "a positive integer" : "an integer from 0 on");
     }
     *out = (int64_t)x;
     return 0;
@@ -155,7 +155,7 @@ static int set_warmup(parser *p)
 static int set_seed(parser *p)
 {
     p->o->seed_given = true;
-    return itr_parse_unsigned(p->value, UINT64_MAX, &p->o->seed) ? 0 : refuse(p, "an integer");
+    return itr_parse_unsigned(p->value, UINT64_MAX, &p->o->seed) ? 0 : refuse(p, "an integer from 0 to 2^64 - 1");
 }
 
 static int set_epochs(parser *p)

@@ -472,13 +472,13 @@ void itr_format_mean(int64_t x, int fraction_bits, int64_t den, int places,
     uint64_t whole = (a / d) >> fraction_bits;
     uint64_t fraction = (a / d) & (((uint64_t)1 << fraction_bits) - 1);
     uint64_t rest = a % d;
-    /* 36 more bits of the quotient, one by one; den < 2^62. Ten times 60 bits still fit */
-    for (int i = 0; i < 36; i++) {
+    /* More bits of the quotient, one by one (den < 2^62): as many as may be multiplied by 10. */
+    const int bits = 60;
+    for (int i = fraction_bits; i < bits; i++) {
         rest <<= 1;
         fraction = fraction << 1 | (rest >= d);
         rest -= rest >= d ? d : 0;
     }
-    const int bits = fraction_bits + 36;
     const uint64_t mask = ((uint64_t)1 << bits) - 1;
     uint64_t digits = 0;
     uint64_t one = 1;

@@ -162,6 +162,8 @@ static void format_mean_against_double(void **state)
     assert_string_equal(text, "1.000000");
     itr_format_mean(2, 0, 3, 2, text);
     assert_string_equal(text, "0.67");
+    itr_format_mean(7, 0, 50, 6, text);
+    assert_string_equal(text, "0.140000");
     itr_format_mean(999999, 0, 1000000, 3, text); /* the rounding carries into the integer */
     assert_string_equal(text, "1.000");
     itr_format_mean(INT64_MAX, 24, 1, 6, text);
