@@ -159,5 +159,6 @@ itc_status itc_pass_schedule(itc_graph *g)
             s.uses_left[i] = 0;
         }
     }
+    itc_graph_sweep(g); /* numbers values as the text lists them, which placing goes by */
     return ITC_OK;
 }

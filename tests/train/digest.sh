@@ -2,6 +2,7 @@
 # One training run, one digest: whatever the compiler, its optimisation, the machine, the threads,
 # the optional passes, the stage that a dump was taken at, and whether it is compiled or interpreted.
 . "$(dirname "$0")/common.sh"
+STRICT="-Wall -Wextra -Wconversion -Werror"
 
 for arith in int8 int16; do
     compile "$MODELS/cnn.onnx" "$WORK/t" --arith $arith --batch 16
@@ -13,7 +14,7 @@ for arith in int8 int16; do
     for cc in "gcc -O3" "gcc -O2 -march=native" "clang -O0" "clang -O3"; do
         have "${cc%% *}" || continue
         make -s -C "$WORK/t" clean
-        build "$WORK/t" CC="${cc%% *}" CFLAGS="${cc#* }"
+        build "$WORK/t" CC="${cc%% *}" CFLAGS="${cc#* } $STRICT"
         same "$arith: $cc" "$want" "$(digest "$WORK/t/trainer" --data "$TRAIN" --steps 12)"
     done
     for target in aarch64 s390x; do

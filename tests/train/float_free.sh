@@ -31,6 +31,6 @@ done
 
 # the pattern does find floating point where it is
 compile "$MODELS/cnn.onnx" "$WORK/float32" --arith float32 --batch 16
-build "$WORK/float32" CFLAGS=-O2
+build "$WORK/float32" CFLAGS="-O2 -Wall -Wextra -Wconversion -Werror"
 find "$WORK/float32" -name '*.o' -exec objdump -d --no-show-raw-insn {} + | grep -E "$bad" >"$WORK/found" ||
     fail "the pattern finds no floating point in a float32 trainer"
