@@ -79,17 +79,19 @@ static const itc_attr_spec *find_spec(const itc_op_def *op, const char *name)
     return NULL;
 }
 
-static itc_status import_string(itc_importer *im, const Onnx__AttributeProto *a, itc_node *n)
+static itc_status import_string(itc_importer *im, const char *name, const Onnx__AttributeProto *a,
+                                itc_node *n)
 {
     if (!a->has_s || (a->s.len > 0 && memchr(a->s.data, 0, a->s.len))) {
-        return itc_error(im->ctx, n, ITC_PARSE, "E0207", "attribute \"%s\" is no text", a->name);
+        return itc_error(im->ctx, n, ITC_PARSE, "E0207", "attribute \"%s\" is no text", name);
     }
-    itc_set_string(im->g, n, a->name,
+    itc_set_string(im->g, n, name,
                    a->s.len > 0 ? itc_strndup(im->ctx, (const char *)a->s.data, a->s.len) : "");
     return ITC_OK;
 }
 
-static itc_status import_floats(itc_importer *im, const Onnx__AttributeProto *a, itc_node *n)
+static itc_status import_floats(itc_importer *im, const char *name, const Onnx__AttributeProto *a,
+                                itc_node *n)
 {
     double *v = ITC_NEW_ARRAY(im->ctx, double, a->n_floats);
     for (size_t i = 0; i < a->n_floats; i++) {
@@ -98,50 +100,57 @@ static itc_status import_floats(itc_importer *im, const Onnx__AttributeProto *a,
     itc_attr_set(
         im->g, n,
         (itc_attr){
-            .name = a->name, .kind = ITC_ATTR_FLOATS, .n = (int32_t)a->n_floats, .u.floats = v});
+            .name = name, .kind = ITC_ATTR_FLOATS, .n = (int32_t)a->n_floats, .u.floats = v});
     return ITC_OK;
 }
 
-static itc_status import_tensor(itc_importer *im, const Onnx__AttributeProto *a, itc_node *n)
+static itc_status import_tensor(itc_importer *im, const char *name, const Onnx__AttributeProto *a,
+                                itc_node *n)
 {
     if (!a->t) {
-        return itc_error(im->ctx, n, ITC_PARSE, "E0207", "attribute \"%s\" has no tensor", a->name);
+        return itc_error(im->ctx, n, ITC_PARSE, "E0207", "attribute \"%s\" has no tensor", name);
     }
     itc_tensor *t = NULL;
     ITC_TRY(itc_onnx_tensor_decode(
-        &im->source, itc_format(im->ctx, "%s.%s", itc_onnx_text(n->onnx_name), a->name), a->t, &t));
-    itc_attr_set(im->g, n, (itc_attr){.name = a->name, .kind = ITC_ATTR_TENSOR, .u.tensor = t});
+        &im->source, itc_format(im->ctx, "%s.%s", itc_onnx_text(n->onnx_name), name), a->t, &t));
+    itc_attr_set(im->g, n, (itc_attr){.name = name, .kind = ITC_ATTR_TENSOR, .u.tensor = t});
     return ITC_OK;
 }
 
-static itc_status import_value(itc_importer *im, const Onnx__AttributeProto *a, itc_node *n)
+static itc_status import_value(itc_importer *im, const char *name, const Onnx__AttributeProto *a,
+                               itc_node *n)
 {
     switch (itc_onnx_attr_type(a)) {
     case ATTR_INT:
-        itc_set_int(im->g, n, a->name, a->i);
+        itc_set_int(im->g, n, name, a->i);
         return ITC_OK;
     case ATTR_FLOAT:
-        itc_set_float(im->g, n, a->name, (double)a->f);
+        itc_set_float(im->g, n, name, (double)a->f);
         return ITC_OK;
     case ATTR_STRING:
-        return import_string(im, a, n);
+        return import_string(im, name, a, n);
     case ATTR_INTS:
-        itc_set_ints(im->g, n, a->name, (int)a->n_ints, a->ints);
+        itc_set_ints(im->g, n, name, (int)a->n_ints, a->ints);
         return ITC_OK;
     case ATTR_FLOATS:
-        return import_floats(im, a, n);
+        return import_floats(im, name, a, n);
     default:
-        return import_tensor(im, a, n);
+        return import_tensor(im, name, a, n);
     }
 }
 
-static itc_status import_attr(itc_importer *im, const Onnx__AttributeProto *a, itc_node *n)
+static itc_status import_attr(itc_importer *im, const itc_scope *scope,
+                              const Onnx__AttributeProto *a, itc_node *n)
 {
     const char *name = itc_onnx_text(a->name);
     if (name[0] == '\0') {
         return itc_error(im->ctx, n, ITC_PARSE, "E0207", "an attribute has no name");
     }
-    if (a->ref_attr_name && a->ref_attr_name[0] != '\0') {
+    a = itc_scope_attr(scope, a);
+    if (!a) {
+        return ITC_OK; /* the function's caller leaves it out */
+    }
+    if (itc_onnx_text(a->ref_attr_name)[0] != '\0') {
         return itc_error(im->ctx, n, ITC_PARSE, "E0207",
                          "attribute \"%s\" refers to a function's attribute outside a function",
                          name);
@@ -160,13 +169,14 @@ static itc_status import_attr(itc_importer *im, const Onnx__AttributeProto *a, i
                          "attribute \"%s\" is of type %s, expected %s", name, type_name(type),
                          type_name(type_of_kind(spec->kind)));
     }
-    return import_value(im, a, n);
+    return import_value(im, name, a, n);
 }
 
-itc_status itc_onnx_import_attrs(itc_importer *im, const Onnx__NodeProto *p, itc_node *n)
+itc_status itc_onnx_import_attrs(itc_importer *im, const itc_scope *scope, const Onnx__NodeProto *p,
+                                 itc_node *n)
 {
     for (size_t i = 0; i < p->n_attribute; i++) {
-        ITC_TRY(import_attr(im, p->attribute[i], n));
+        ITC_TRY(import_attr(im, scope, p->attribute[i], n));
     }
     for (const itc_attr_spec *s = n->op->attrs; s && s->name; s++) {
         if (s->required && !s->internal && !itc_attr_find(n, s->name)) {
@@ -175,4 +185,20 @@ itc_status itc_onnx_import_attrs(itc_importer *im, const Onnx__NodeProto *p, itc
         }
     }
     return ITC_OK;
+}
+
+int64_t itc_onnx_attr_int(const itc_scope *scope, const Onnx__NodeProto *p, const char *name,
+                          int64_t otherwise)
+{
+    const Onnx__AttributeProto *a = itc_scope_node_attr(scope, p, name);
+    return a && itc_onnx_attr_type(a) == ATTR_INT ? a->i : otherwise;
+}
+
+const int64_t *itc_onnx_attr_ints(const itc_scope *scope, const Onnx__NodeProto *p,
+                                  const char *name, size_t *n)
+{
+    const Onnx__AttributeProto *a = itc_scope_node_attr(scope, p, name);
+    const bool ints = a && itc_onnx_attr_type(a) == ATTR_INTS;
+    *n = ints ? a->n_ints : 0;
+    return ints ? a->ints : NULL;
 }

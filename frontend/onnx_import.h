@@ -1,8 +1,12 @@
 /**
  * ONNX -> IR graph of stage `import`: one node an ONNX node, in the section `forward`, with the
- * types of inputs and constants alone. Knows no operator but Constant: what else a node may have
- * is in its row (ir/op.h). A node without a row (another domain, a model-local function, a
- * definition older than the row) becomes an opaque one: an error only if something needs it.
+ * types of inputs and constants alone. What a node may have is in its row (ir/op.h). A node without
+ * a row (another domain, a definition older than the row) becomes an opaque one: an error only if
+ * something needs it.
+ *
+ * What contains nodes is replaced by them: functions of the model, the branch that an If takes, the
+ * rounds of Loop and Scan; sequences and optionals fold away. Conditions, trip counts and positions
+ * must follow from constants and extents; where they depend on data the node is opaque as well.
  */
 #ifndef ITC_FRONTEND_ONNX_IMPORT_H
 #define ITC_FRONTEND_ONNX_IMPORT_H

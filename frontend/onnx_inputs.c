@@ -251,7 +251,8 @@ static itc_status batch_shape(itc_importer *im, const input_list *list, const in
     return ITC_OK;
 }
 
-static itc_status make_value(itc_importer *im, const input_list *list, const input *in, bool *used)
+static itc_status make_value(itc_importer *im, itc_scope *scope, const input_list *list,
+                             const input *in, bool *used)
 {
     itc_dim dim[ITC_MAX_RANK];
     ITC_TRY(im->options->shapes ? whole_shape(im, in, dim) : batch_shape(im, list, in, used, dim));
@@ -261,11 +262,11 @@ static itc_status make_value(itc_importer *im, const input_list *list, const inp
         return itc_error(im->ctx, NULL, ITC_RANGE, "E0209",
                          "input \"%s\": a row has more than %d elements", in->name, INT32_MAX);
     }
-    if (itc_value_find(im->g, in->name)) {
+    if (itc_scope_own(scope, in->name)) {
         return itc_error(im->ctx, NULL, ITC_PARSE, "E0204", "input \"%s\" is defined twice",
                          in->name);
     }
-    (void)itc_value_new(im->g, ITC_VALUE_INPUT, in->name, type);
+    itc_scope_bind_value(scope, in->name, itc_value_new(im->g, ITC_VALUE_INPUT, in->name, type));
     return ITC_OK;
 }
 
@@ -290,7 +291,7 @@ static itc_status check_dims_used(itc_importer *im, const input_list *list, cons
     return ITC_OK;
 }
 
-itc_status itc_onnx_import_inputs(itc_importer *im)
+itc_status itc_onnx_import_inputs(itc_importer *im, itc_scope *scope)
 {
     input_list list = {0};
     ITC_TRY(read_inputs(im, &list));
@@ -299,7 +300,7 @@ itc_status itc_onnx_import_inputs(itc_importer *im)
     }
     bool *used = ITC_NEW_ARRAY(im->ctx, bool, im->options->n_dims);
     for (int i = 0; i < list.n; i++) {
-        ITC_TRY(make_value(im, &list, &list.v[i], used));
+        ITC_TRY(make_value(im, scope, &list, &list.v[i], used));
     }
     return check_dims_used(im, &list, used);
 }

@@ -159,6 +159,20 @@ static itc_status unpack(itc_ctx *ctx, itc_onnx_model *m, const void *bytes, siz
     return ITC_OK;
 }
 
+itc_status itc_onnx_unpack_attribute(itc_ctx *ctx, const itc_onnx_model *m, const uint8_t *bytes,
+                                     size_t n, const Onnx__AttributeProto **out)
+{
+    budget b = {.arena = m->arena, .left = MEMORY_FREE + n * MEMORY_PER_BYTE};
+    ProtobufCAllocator allocator = {budget_alloc, budget_free, &b};
+    cursor c = {bytes, bytes + n};
+    uint64_t size = 0;
+    const bool fits = take_varint(&c, &size) && size == (uint64_t)(c.end - c.p) &&
+                      check_message(&onnx__attribute_proto__descriptor, c, 0);
+    *out = fits ? onnx__attribute_proto__unpack(&allocator, (size_t)size, c.p) : NULL;
+    return *out ? ITC_OK
+                : itc_error(ctx, NULL, ITC_PARSE, "E0200", "a function's attribute is malformed");
+}
+
 itc_status itc_onnx_read_memory(itc_ctx *ctx, const void *bytes, size_t n, itc_onnx_model **out)
 {
     itc_onnx_model *m = ITC_NEW(ctx, itc_onnx_model);

@@ -40,7 +40,8 @@ static itc_status split_axis(itc_graph *g, const itc_node *n, itc_dim part[3])
 static itc_status softmax_normalize(itc_graph *g, itc_node *n, itc_value **out)
 {
     const itc_type *t = &n->in[0]->type;
-    const bool old = g->opset > 0 && g->opset < 13;
+    const int version = n->onnx_version > 0 ? n->onnx_version : g->opset;
+    const bool old = version > 0 && version < 13;
     const int64_t given = itc_attr_find(n, "axis") || !old ? itc_int(n, "axis") : 1;
     int axis = 0;
     ITC_TRY(itc_operand_rank(g, n, 0, 1, ITC_MAX_RANK));

@@ -264,3 +264,64 @@ const uint8_t *onnx_build_pack(onnx_build *b, size_t *n)
     (void)onnx__model_proto__pack(b->model, bytes);
     return bytes;
 }
+
+onnx_build *onnx_build_body(onnx_build *b, Onnx__NodeProto *n, const char *name, const char *inputs,
+                            const char *outputs)
+{
+    onnx_build *inner = ITC_NEW(b->arena, onnx_build);
+    *inner = *b;
+    inner->graph = ITC_NEW(b->arena, Onnx__GraphProto);
+    onnx__graph_proto__init(inner->graph);
+    inner->graph->name = copy(b, name);
+    char **list = NULL;
+    const size_t n_in = names(b, inputs, &list);
+    for (size_t i = 0; i < n_in; i++) {
+        (void)onnx_build_input(inner, list[i], 1, NULL);
+    }
+    const size_t n_out = names(b, outputs, &list);
+    for (size_t i = 0; i < n_out; i++) {
+        onnx_build_output(inner, list[i]);
+    }
+    Onnx__AttributeProto *a =
+        onnx_build_attr(b, n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH);
+    a->g = inner->graph;
+    return inner;
+}
+
+onnx_build *onnx_build_function(onnx_build *b, const char *domain, const char *name, int opset,
+                                const char *inputs, const char *outputs)
+{
+    onnx_build *inner = ITC_NEW(b->arena, onnx_build);
+    Onnx__FunctionProto *f = ITC_NEW(b->arena, Onnx__FunctionProto);
+    onnx__function_proto__init(f);
+    f->name = copy(b, name);
+    f->domain = copy(b, domain);
+    f->n_input = names(b, inputs, &f->input);
+    f->n_output = names(b, outputs, &f->output);
+    if (opset > 0) {
+        Onnx__OperatorSetIdProto *set = ITC_NEW(b->arena, Onnx__OperatorSetIdProto);
+        onnx__operator_set_id_proto__init(set);
+        set->has_version = 1;
+        set->version = opset;
+        APPEND(b, Onnx__OperatorSetIdProto *, f->opset_import, f->n_opset_import, set);
+    }
+    APPEND(b, Onnx__FunctionProto *, b->model->functions, b->model->n_functions, f);
+    *inner = *b;
+    inner->graph = ITC_NEW(b->arena, Onnx__GraphProto);
+    onnx__graph_proto__init(inner->graph);
+    inner->function = f;
+    return inner;
+}
+
+void onnx_build_end(onnx_build *inner)
+{
+    inner->function->n_node = inner->graph->n_node;
+    inner->function->node = inner->graph->node;
+}
+
+void onnx_build_attr_ref(onnx_build *b, Onnx__NodeProto *n, const char *name, const char *ref)
+{
+    Onnx__AttributeProto *a =
+        onnx_build_attr(b, n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT);
+    a->ref_attr_name = copy(b, ref);
+}

@@ -14,7 +14,8 @@
 typedef struct onnx_build {
     itc_ctx *arena;
     Onnx__ModelProto *model;
-    Onnx__GraphProto *graph;
+    Onnx__GraphProto *graph;       /**< where nodes go */
+    Onnx__FunctionProto *function; /**< of onnx_build_function */
 } onnx_build;
 
 /** A model with an empty graph "built", ir_version 8 and this opset. */
@@ -49,6 +50,15 @@ void onnx_build_attr_int(onnx_build *b, Onnx__NodeProto *n, const char *name, in
 void onnx_build_attr_float(onnx_build *b, Onnx__NodeProto *n, const char *name, float v);
 void onnx_build_attr_ints(onnx_build *b, Onnx__NodeProto *n, const char *name, int count,
                           const int64_t *v);
+/** An attribute that stands for the function's `ref`. */
+void onnx_build_attr_ref(onnx_build *b, Onnx__NodeProto *n, const char *name, const char *ref);
+/** A graph as attribute of a node: a branch, a loop's body. */
+onnx_build *onnx_build_body(onnx_build *b, Onnx__NodeProto *n, const char *name, const char *inputs,
+                            const char *outputs);
+/** A function of the model; its nodes are complete with onnx_build_end. opset 0: it says none. */
+onnx_build *onnx_build_function(onnx_build *b, const char *domain, const char *name, int opset,
+                                const char *inputs, const char *outputs);
+void onnx_build_end(onnx_build *inner);
 /** The file's bytes. */
 const uint8_t *onnx_build_pack(onnx_build *b, size_t *n);
 

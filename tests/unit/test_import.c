@@ -253,20 +253,6 @@ static void operator_without_a_row_is_opaque(void **state)
     assert_null(list->node[3]->op);
 }
 
-static void operator_defined_by_the_model_is_opaque(void **state)
-{
-    fixture *f = *state;
-    build_relu(f);
-    Onnx__FunctionProto function = ONNX__FUNCTION_PROTO__INIT;
-    Onnx__FunctionProto *list[] = {&function};
-    function.name = itc_strdup(f->b->arena, "Relu");
-    f->b->model->n_functions = 1;
-    f->b->model->functions = list;
-    const itc_node *n = imported(f)->section[ITC_FORWARD].node[0];
-    assert_null(n->op);
-    assert_non_null(strstr(n->opaque, "function of the model"));
-}
-
 static void operator_older_than_its_row_is_opaque(void **state)
 {
     fixture *f = *state;
@@ -516,7 +502,6 @@ int main(void)
         TEST(graph_with_a_missing_value),
         TEST(graph_with_too_many_nodes),
         TEST(operator_without_a_row_is_opaque),
-        TEST(operator_defined_by_the_model_is_opaque),
         TEST(operator_older_than_its_row_is_opaque),
         TEST(operator_version),
         TEST(arity),
