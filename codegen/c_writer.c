@@ -238,6 +238,20 @@ static const char *dims_text(itc_c_writer *w, int n, const itc_dim *d)
     return b.text;
 }
 
+/** `.begin = {0, 3}`, of the axes that an operand does not fill; nothing where it fills all. */
+static void add_places(filler *f, const char *name, const int64_t *v, const int64_t *extent)
+{
+    itc_dim d[ITC_MAX_RANK];
+    bool any = false;
+    for (int i = 0; i < ITC_MAX_RANK; i++) {
+        d[i] = (itc_dim){v[i], false};
+        any = any || extent[i] != 0;
+    }
+    if (any) {
+        add_item(f, itc_format(f->w->ctx, ".%s = %s", name, dims_text(f->w, ITC_MAX_RANK, d)));
+    }
+}
+
 /** The members of a term behind `open`, which stands in column `indent` of its line. */
 static void write_term(itc_c_writer *w, itc_strbuf *b, size_t indent, const char *open,
                        const itc_term *t)
@@ -266,6 +280,8 @@ static void write_term(itc_c_writer *w, itc_strbuf *b, size_t indent, const char
             add_item(&f, itc_format(w->ctx, ".e_stride[%d] = %d", i, t->e_stride[i]));
         }
     }
+    add_places(&f, "begin", t->begin, t->extent);
+    add_places(&f, "extent", t->extent, t->extent);
     if (t->f) {
         itc_strbuf_printf(b, ",\n%*s", (int)indent + 1, "");
         write_term(w, b, indent + 1, ".f = &(const itr_term){", t->f);
@@ -310,8 +326,8 @@ static const char *field_text(itc_c_writer *w, const itc_field *d, const itc_arg
         v = dims_text(w, a->rank, a->shape);
         break;
     case ITC_FIELD_CODE:
-        return itc_format(ctx, ".%s = %s, .%s_count = %d", d->name, a->n_code > 0 ? d->name : "NULL",
-                          d->name, a->n_code);
+        return itc_format(ctx, ".%s = %s, .%s_count = %d", d->name,
+                          a->n_code > 0 ? d->name : "NULL", d->name, a->n_code);
     case ITC_FIELD_TERMS:
         return a->n_terms > 0 ? itc_format(ctx, ".%s = %s, .%s_count = %d", d->name, d->name,
                                            d->name, a->n_terms)

@@ -200,12 +200,19 @@ void itc_arg_code(itc_emit *e, const char *field, int n, const int32_t *words)
     a->n_code = n;
 }
 
-/** x broadcast to out's shape, times 1. */
-static itc_term term_of(const itc_value *x, const itc_type *out)
+/** x broadcast to out's shape, or to a box of it, times 1. The box: where it begins on each axis,
+ * then its extents (0: all of the axis); NULL: none. */
+static itc_term term_of(const itc_value *x, const itc_type *out, const int64_t *box)
 {
     const itc_type *t = &x->type;
     itc_term term = {.x = x, .c = {1, ITC_SYM_NONE}};
-    itc_broadcast_strides(t, out, term.stride);
+    itc_type within = *out;
+    for (int i = 0; box && i < out->rank; i++) {
+        term.begin[i] = box[i];
+        term.extent[i] = box[out->rank + i];
+        within.dim[i] = term.extent[i] != 0 ? itc_dim_of(term.extent[i]) : out->dim[i];
+    }
+    itc_broadcast_strides(t, &within, term.stride);
     const int axis = t->exp_axis < 0 ? -1 : t->exp_axis + out->rank - t->rank;
     if (axis >= 0 && itc_value_exponents(x) > 1) {
         term.e_stride[axis] = 1;
@@ -214,17 +221,19 @@ static itc_term term_of(const itc_value *x, const itc_type *out)
 }
 
 void itc_arg_products(itc_emit *e, const char *field, int n, itc_value *const *x,
-                      itc_value *const *f, const itc_coef *c, const itc_type *out)
+                      itc_value *const *f, const itc_coef *c, const int64_t *boxes,
+                      const itc_type *out)
 {
     itc_arg *a = argument(e, field, ITC_FIELD_TERMS, ITC_FIELD_TERMS);
     a->terms = ITC_NEW_ARRAY(e->g->ctx, itc_term, n);
     a->n_terms = n;
     for (int i = 0; i < n; i++) {
-        a->terms[i] = term_of(x[i], out);
+        const int64_t *box = boxes ? boxes + 2 * (ptrdiff_t)out->rank * i : NULL;
+        a->terms[i] = term_of(x[i], out, box);
         a->terms[i].c = c ? c[i] : a->terms[i].c;
         if (f && f[i]) {
             itc_term *factor = ITC_NEW(e->g->ctx, itc_term);
-            *factor = term_of(f[i], out);
+            *factor = term_of(f[i], out, box);
             a->terms[i].f = factor;
         }
     }
@@ -233,7 +242,7 @@ void itc_arg_products(itc_emit *e, const char *field, int n, itc_value *const *x
 void itc_arg_terms(itc_emit *e, const char *field, int n, itc_value *const *x, const itc_coef *c,
                    const itc_type *out)
 {
-    itc_arg_products(e, field, n, x, NULL, c, out);
+    itc_arg_products(e, field, n, x, NULL, c, NULL, out);
 }
 
 /* ---- loops ---- */

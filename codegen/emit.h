@@ -18,7 +18,8 @@ itc_graph *itc_emit_graph(itc_emit *e);
 ITC_NODISCARD itc_status itc_emit_call(itc_emit *e, const itc_node *n, const char *base,
                                        int n_types, itc_value *const *types);
 /* Arguments of the call just started, by field name. A missing or misnamed field is a bug of ours
- * (E0402, when the next record starts or the node ends). RNG and POOL fields are filled by themselves. */
+ * (E0402, when the next record starts or the node ends). RNG and POOL fields are filled by
+ * themselves. */
 void itc_arg_ptr(itc_emit *e, const char *field, const itc_value *v); /**< IN or OUT; may be NULL */
 void itc_arg_exp(itc_emit *e, const char *field, const itc_value *v); /**< EIN or EOUT; NULL where
                                                                            v has no exponent */
@@ -35,9 +36,11 @@ void itc_arg_code(itc_emit *e, const char *field, int n, const int32_t *words);
 /** A TERMS field; strides follow from broadcasting each x to `out`'s shape. */
 void itc_arg_terms(itc_emit *e, const char *field, int n, itc_value *const *x, const itc_coef *c,
                    const itc_type *out);
-/** As itc_arg_terms, of products x[i] * f[i]; an f[i] may be NULL. */
+/** As itc_arg_terms, of products x[i] * f[i]; an f[i] may be NULL. boxes (NULL: none): a term's box
+ * of the result, its begin on each axis, then its extents, of which 0 is all of the axis. */
 void itc_arg_products(itc_emit *e, const char *field, int n, itc_value *const *x,
-                      itc_value *const *f, const itc_coef *c, const itc_type *out);
+                      itc_value *const *f, const itc_coef *c, const int64_t *boxes,
+                      const itc_type *out);
 void itc_arg_metrics(itc_emit *e, const char *field);
 
 /** A fused loop over out's shape; operands broadcast to it. */

@@ -111,6 +111,8 @@ static void fill_term(const frame *f, itr_term *t, const itc_term *from)
     for (int i = 0; i < ITC_MAX_RANK; i++) {
         t->stride[i] = dim(f, from->stride[i]);
         t->e_stride[i] = from->e_stride[i];
+        t->begin[i] = from->begin[i];
+        t->extent[i] = from->extent[i];
     }
 }
 

@@ -64,7 +64,9 @@ typedef struct itc_term {
     itc_coef c;
     itc_dim stride[ITC_MAX_RANK];
     int32_t e_stride[ITC_MAX_RANK];
-    const struct itc_term *f; /**< what x is multiplied by, element by element; NULL: nothing */
+    int64_t begin[ITC_MAX_RANK];  /**< where it lies along an axis of which it has `extent` */
+    int64_t extent[ITC_MAX_RANK]; /**< elements; 0: all of the axis */
+    const struct itc_term *f;     /**< what x is multiplied by, element by element; NULL: nothing */
 } itc_term;
 
 /** The argument of a field. */

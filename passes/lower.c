@@ -339,6 +339,30 @@ static itc_role role_of(const itc_section s, int want)
     }
 }
 
+/** The boxes of terms that do not fill a sum of type t. */
+static void set_boxes(itc_graph *g, itc_node *m, const itc_type *t, const itc_rep *r)
+{
+    int64_t box[ITC_MAX_TERMS * 2 * ITC_MAX_RANK] = {0}, shape[ITC_MAX_RANK] = {0};
+    bool any = false;
+    int batch = -1;
+    for (int i = 0; i < r->n; i++) {
+        for (int k = 0; r->term[i].place && k < t->rank; k++) {
+            box[(2 * i) * t->rank + k] = r->term[i].place->begin[k];
+            box[(2 * i + 1) * t->rank + k] = r->term[i].place->extent[k];
+            any = true;
+        }
+    }
+    for (int k = 0; k < t->rank; k++) {
+        shape[k] = t->dim[k].size;
+        batch = t->dim[k].batch ? k : batch;
+    }
+    if (any) {
+        itc_set_ints(g, m, "boxes", r->n * 2 * t->rank, box);
+        itc_set_ints(g, m, "shape", t->rank, shape);
+        itc_set_int(g, m, "batch_axis", batch);
+    }
+}
+
 static itc_status requant(itc_lower *l, const itc_node *n, const itc_value *v, const itc_rep *r,
                           int bits, itc_value **out)
 {
@@ -366,6 +390,7 @@ static itc_status requant(itc_lower *l, const itc_node *n, const itc_value *v, c
     if (step == 2) {
         itc_set_int(g, m, "pairs", 1);
     }
+    set_boxes(g, m, &v->type, r);
     /* what a loss hands to its consumers is where the backward pass begins */
     const bool loss = n && (n->op->flags & ITC_OP_LOSS) != 0;
     /* a forward value is rounded as one, though the backward pass may be the first to ask */
@@ -406,7 +431,7 @@ itc_status itc_lower_get(itc_lower *l, const itc_node *n, const itc_value *v, in
     }
     itc_rep *r = &l->rep[v->id];
     itc_value *x = r->term[0].x;
-    const bool single = r->n == 1 && !r->term[0].f && is_one(r->term[0].c);
+    const bool single = r->n == 1 && !r->term[0].f && !r->term[0].place && is_one(r->term[0].c);
     const bool plain = x->type.dtype != ITC_F32 && x->type.bits == 0;
     const bool narrow = x->type.dtype != ITC_F32 && x->type.bits <= bits &&
                         x->kind != ITC_VALUE_INPUT && x->kind != ITC_VALUE_TARGET &&
@@ -477,10 +502,45 @@ static bool coef_multiply(itc_coef a, itc_coef b, itc_coef *out)
     return true;
 }
 
+/** How operand v, from `start` on (NULL: broadcast), stands in a sum of type t. */
+typedef struct standing {
+    const itc_value *v;
+    const itc_type *t;
+    const int64_t *start;
+} standing;
+
+/** Where a term of v, in v's box `own` (NULL: all of v), lies in the sum. */
+static const itc_place *place_of(itc_lower *l, const standing *s, const itc_place *own)
+{
+    const itc_type *x = &s->v->type;
+    itc_place p = {0};
+    bool any = false;
+    for (int k = 0; k < x->rank; k++) {
+        const int to = k + s->t->rank - x->rank;
+        const bool same = itc_dim_equal(x->dim[k], s->t->dim[to]);
+        const int64_t begin = own ? own->begin[k] : 0, extent = own ? own->extent[k] : 0;
+        if (s->start && (s->start[k] != 0 || !same)) {
+            p.begin[to] = s->start[k] + begin;
+            p.extent[to] = extent != 0 ? extent : x->dim[k].size;
+        } else if (same) { /* else v repeats here, and fills the axis */
+            p.begin[to] = begin;
+            p.extent[to] = extent;
+        }
+        any = any || p.extent[to] != 0;
+    }
+    if (!any) {
+        return NULL;
+    }
+    itc_place *out = ITC_NEW(l->g->ctx, itc_place);
+    *out = p;
+    return out;
+}
+
 /** Appends operand v's terms times c to the sum, or the value itself, rounded, as one term. */
-static itc_status add_operand(itc_lower *l, const itc_node *n, const itc_value *v, itc_coef c,
+static itc_status add_operand(itc_lower *l, const itc_node *n, const standing *s, itc_coef c,
                               int room, itc_rep *sum)
 {
+    const itc_value *v = s->v;
     const itc_rep *r = &l->rep[v->id];
     bool absorb = r->set && r->n <= room && (r->free || may_absorb(l, n, v));
     for (int i = 0; absorb && i < r->n; i++) {
@@ -490,14 +550,18 @@ static itc_status add_operand(itc_lower *l, const itc_node *n, const itc_value *
                  x->type.dtype != ITC_F32;
     }
     if (!absorb) {
-        itc_sum_term t = {.c = c};
-        const int bits = v->kind == ITC_VALUE_CONST ? l->wide_bits : itc_lower_demand(l, v);
+        itc_sum_term t = {.c = c, .place = place_of(l, s, NULL)};
+        /* a sum that finds no room enters at wide bits: nearly as if it had not been rounded */
+        const bool crowded = r->set && !r->free && may_absorb(l, n, v);
+        const bool wide = v->kind == ITC_VALUE_CONST || crowded;
+        const int bits = wide ? l->wide_bits : itc_lower_demand(l, v);
         ITC_TRY(itc_lower_get(l, n, v, bits, &t.x));
         sum->term[sum->n++] = t;
         return ITC_OK;
     }
     for (int i = 0; i < r->n; i++) {
         itc_sum_term t = {.x = r->term[i].x, .f = r->term[i].f};
+        t.place = place_of(l, s, r->term[i].place);
         if (!coef_multiply(r->term[i].c, c, &t.c)) {
             return ITC_INTERNAL;
         }
@@ -506,8 +570,8 @@ static itc_status add_operand(itc_lower *l, const itc_node *n, const itc_value *
     return ITC_OK;
 }
 
-itc_status itc_lower_set_sum(itc_lower *l, const itc_node *n, const itc_value *v, int count,
-                             const itc_coef *c)
+static itc_status set_sum(itc_lower *l, const itc_node *n, const itc_value *v, int count,
+                          const itc_coef *c, const int64_t (*start)[ITC_MAX_RANK])
 {
     itc_rep sum = {.set = true, .state = true};
     if (count > ITC_MAX_TERMS) {
@@ -517,13 +581,37 @@ itc_status itc_lower_set_sum(itc_lower *l, const itc_node *n, const itc_value *v
     for (int i = 0; i < count; i++) {
         /* keep a place for each operand still to come */
         const int room = ITC_MAX_TERMS - sum.n - (count - 1 - i);
-        ITC_TRY(add_operand(l, n, n->in[i], c[i], room, &sum));
+        const standing s = {n->in[i], &v->type, start ? start[i] : NULL};
+        ITC_TRY(add_operand(l, n, &s, c ? c[i] : (itc_coef){1, ITC_SYM_NONE}, room, &sum));
     }
     for (int i = 0; i < sum.n; i++) {
         sum.state = sum.state && is_state_term(&sum.term[i]);
     }
     l->rep[v->id] = sum;
     return ITC_OK;
+}
+
+itc_status itc_lower_set_sum(itc_lower *l, const itc_node *n, const itc_value *v, int count,
+                             const itc_coef *c)
+{
+    return set_sum(l, n, v, count, c, NULL);
+}
+
+itc_status itc_lower_set_joined(itc_lower *l, const itc_node *n, const itc_value *v,
+                                const int64_t (*start)[ITC_MAX_RANK])
+{
+    return set_sum(l, n, v, n->n_in, NULL, start);
+}
+
+bool itc_lower_may_absorb(const itc_lower *l, const itc_node *n, const itc_value *v)
+{
+    return may_absorb(l, n, v);
+}
+
+bool itc_lower_is_absorbed(const itc_lower *l, const itc_value *v)
+{
+    const itc_node *only = l->consumer[v->id];
+    return only && may_absorb(l, only, v);
 }
 
 /* ---- products ---- */
@@ -539,7 +627,8 @@ static bool distributes(const itc_lower *l, const itc_node *n, const itc_value *
     }
     for (int i = 0; i < r->n; i++) {
         const itc_sum_term *t = &r->term[i];
-        if (t->x->type.dtype == ITC_F32 || t->x->type.bits > 32 || t->x->type.bits == 0) {
+        if (t->x->type.dtype == ITC_F32 || t->x->type.bits > 32 || t->x->type.bits == 0 ||
+            t->place) {
             return false;
         }
         if (t->f) { /* both broadcast to at most their common shape */
@@ -611,7 +700,7 @@ itc_status itc_lower_set_product(itc_lower *l, const itc_node *n, const itc_valu
 bool itc_lower_take_product(itc_lower *l, const itc_node *n, const itc_value *v, itc_sum_term *out)
 {
     const itc_rep *r = &l->rep[v->id];
-    if (!r->set || r->n != 1 || !r->term[0].f || !may_absorb(l, n, v)) {
+    if (!r->set || r->n != 1 || !r->term[0].f || r->term[0].place || !may_absorb(l, n, v)) {
         return false;
     }
     *out = r->term[0];
@@ -687,7 +776,7 @@ itc_status itc_lower_move(itc_lower *l, const itc_node *n)
         }
         const itc_rep *r = &l->rep[v->id];
         if (i == 0 && r->free && r->state && v->kind != ITC_VALUE_CONST && r->n == 1 &&
-            !r->term[0].f) {
+            !r->term[0].f && !r->term[0].place) {
             in[i] = r->term[0].x; /* state moves at full width; consumers narrow their view */
         } else {
             ITC_TRY(itc_lower_get(

@@ -37,16 +37,31 @@ ITC_NODISCARD itc_status itc_lower_get_wide(itc_lower *l, const itc_node *n, con
 /** v (set already) is at hand in every section: nothing is rounded before someone asks. */
 void itc_lower_keep(itc_lower *l, const itc_value *v);
 
+/** A box of a sum, axis by axis: where it begins, and its extent, of which 0 is all of the axis. */
+typedef struct itc_place {
+    int64_t begin[ITC_MAX_RANK], extent[ITC_MAX_RANK];
+} itc_place;
+
 /** One term of a formal sum: c * x, or c * x * f. */
 typedef struct itc_sum_term {
     itc_value *x;
     itc_coef c;
     itc_value *f; /**< broadcasts against x; NULL: none */
+    const itc_place
+        *place; /**< x and f broadcast to this box, outside it the term is 0; NULL: all */
 } itc_sum_term;
 #define ITC_MAX_TERMS 8
 /** States that v is the sum of c[i] * (float operand i of n), absorbing sums where it may. */
 ITC_NODISCARD itc_status itc_lower_set_sum(itc_lower *l, const itc_node *n, const itc_value *v,
                                            int count, const itc_coef *c);
+/** States that v is n's operands, each in zeros from start[i][axis] on (of v's rank): joined they
+ * are one sum, with one exponent and one rounding. */
+ITC_NODISCARD itc_status itc_lower_set_joined(itc_lower *l, const itc_node *n, const itc_value *v,
+                                              const int64_t (*start)[ITC_MAX_RANK]);
+/** Whether v, as an operand of n, is a formal sum that n may take unrounded. */
+bool itc_lower_may_absorb(const itc_lower *l, const itc_node *n, const itc_value *v);
+/** Whether v's only consumer will take it as the formal sum that it is. */
+bool itc_lower_is_absorbed(const itc_lower *l, const itc_value *v);
 /**
  * States that v, n's output, is operand 0 times operand 1: where one of them is small (repeats
  * along an axis of v), the other's formal sum with each term multiplied; else one product of
@@ -58,7 +73,8 @@ ITC_NODISCARD itc_status itc_lower_set_product(itc_lower *l, const itc_node *n, 
  * section; its row says ITC_OP_SUM); false: v is a sum, or must be rounded for others anyway.
  */
 bool itc_lower_take_product(itc_lower *l, const itc_node *n, const itc_value *v, itc_sum_term *out);
-/** States that v is x * f, two integer values of its shape; they are multiplied where v is rounded. */
+/** States that v is x * f, two integer values of its shape; they are multiplied where v is rounded.
+ */
 void itc_lower_set_pair(itc_lower *l, const itc_value *v, itc_value *x, itc_value *f);
 /** As itc_lower_set, times a coefficient. */
 void itc_lower_set_scaled(itc_lower *l, const itc_value *v, itc_value *x, itc_coef c);

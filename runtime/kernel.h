@@ -33,6 +33,8 @@ enum {
  * stride[i] is in elements along axis i of the result; 0 broadcasts.
  * e_stride[i]: exponents along axis i (0 where they are shared), for operands with one exponent a
  * slice of an axis; all 0 for one a tensor.
+ * extent[i]: where it is not 0, the operand (and f) has so many elements along axis i, from
+ * begin[i] of the result on; elsewhere the term is 0. Such an axis has shared exponents.
  */
 typedef struct itr_term {
     const void *x;
@@ -43,6 +45,7 @@ typedef struct itr_term {
     int64_t stride[ITR_MAX_RANK];
     int32_t e_stride[ITR_MAX_RANK];
     const struct itr_term *f;
+    int64_t begin[ITR_MAX_RANK], extent[ITR_MAX_RANK];
 } itr_term;
 
 #define ITR_FIELD_IN(name) const void *name;

@@ -10,6 +10,46 @@
 
 /* ---- Requant ---- */
 
+/** Whether operand i broadcasts to a box of t: where it begins on each axis, then its extents. */
+static bool fits_box(const itc_node *n, int i, const itc_type *t, const int64_t *box)
+{
+    const itc_type *x = &n->in[i]->type;
+    bool fits = x->rank <= t->rank;
+    for (int k = 0; fits && k < t->rank; k++) {
+        const int64_t begin = box[k], extent = box[t->rank + k];
+        const itc_dim all = t->dim[k], d = extent != 0 ? itc_dim_of(extent) : all;
+        const itc_dim own = k < t->rank - x->rank ? itc_dim_of(1) : x->dim[k - t->rank + x->rank];
+        fits = (itc_dim_equal(own, d) || itc_dim_equal(own, itc_dim_of(1))) &&
+               (extent == 0 ? begin == 0
+                            : !all.batch && begin >= 0 && extent > 0 && extent <= all.size &&
+                                  begin <= all.size - extent);
+    }
+    return fits;
+}
+
+/** The result's shape where operands have boxes of it. */
+static itc_status requant_boxes(itc_graph *g, itc_node *n, int step)
+{
+    const int64_t *box = NULL, *shape = NULL, batch = itc_int(n, "batch_axis");
+    const int count = itc_ints(n, "boxes", &box), rank = itc_ints(n, "shape", &shape);
+    if (rank > ITC_MAX_RANK || count != n->n_in / step * 2 * rank) {
+        return itc_error(g->ctx, n, ITC_RANGE, "E0221", "%d places for %d operands", count,
+                         n->n_in / step);
+    }
+    itc_type t = itc_type_make(n->in[0]->type.dtype, rank, (const itc_dim[ITC_MAX_RANK]){{0}});
+    for (int i = 0; i < rank; i++) {
+        t.dim[i] = (itc_dim){shape[i], i == batch};
+    }
+    for (int i = 0; i < n->n_in; i++) {
+        if (n->in[i] && !fits_box(n, i, &t, box + 2 * (ptrdiff_t)rank * (i / step))) {
+            return itc_error(g->ctx, n, ITC_SHAPE, "E0240", "operand %s does not fit its box of %s",
+                             itc_type_text(g->ctx, &n->in[i]->type), itc_type_text(g->ctx, &t));
+        }
+    }
+    n->out[0]->type = t;
+    return ITC_OK;
+}
+
 static itc_status requant_infer(itc_graph *g, itc_node *n)
 {
     const int64_t bits = itc_int(n, "bits");
@@ -27,7 +67,11 @@ static itc_status requant_infer(itc_graph *g, itc_node *n)
             ITC_TRY(itc_operand_real(g, n, i));
         }
     }
-    ITC_TRY(itc_infer_broadcast(g, n));
+    if (itc_attr_find(n, "boxes")) {
+        ITC_TRY(requant_boxes(g, n, step));
+    } else {
+        ITC_TRY(itc_infer_broadcast(g, n));
+    }
     itc_type *t = &n->out[0]->type;
     t->bits = (uint8_t)bits;
     t->dtype = bits <= 7 ? ITC_I8 : bits <= 15 ? ITC_I16 : ITC_I32;
@@ -54,8 +98,10 @@ static itc_status requant_emit(itc_emit *e, const itc_node *n)
         x[i] = n->in[step * i];
         f[i] = step == 2 ? n->in[2 * i + 1] : NULL;
     }
+    const int64_t *boxes = NULL;
+    (void)itc_ints(n, "boxes", &boxes);
     ITC_TRY(itc_emit_call(e, n, "requant", 1, n->out));
-    itc_arg_products(e, "terms", coef->n, x, f, coef->u.coefs, t);
+    itc_arg_products(e, "terms", coef->n, x, f, coef->u.coefs, boxes, t);
     itc_arg_ptr(e, "y", n->out[0]);
     itc_arg_exp(e, "e_y", n->out[0]);
     itc_arg_shape(e, "shape", t->rank, t->dim);
@@ -75,6 +121,9 @@ static const itc_attr_spec requant_attrs[] = {
     {.name = "rounding", .kind = ITC_ATTR_STRING, .s = "nearest"},
     {.name = "optimizer", .kind = ITC_ATTR_INT},
     {.name = "sticky", .kind = ITC_ATTR_INT},
+    {.name = "boxes", .kind = ITC_ATTR_INTS},
+    {.name = "shape", .kind = ITC_ATTR_INTS},
+    {.name = "batch_axis", .kind = ITC_ATTR_INT, .i = -1},
     {0}};
 
 const itc_op_def itc_op_Requant = {
@@ -86,7 +135,9 @@ const itc_op_def itc_op_Requant = {
     .out_max = 1,
     .flags = ITC_OP_INTERNAL,
     .attrs = requant_attrs,
-    .summary = "the exact sum of coef[i] * operand i (pairs: times its factor), rounded to `bits`",
+    .summary =
+        "the exact sum of coef[i] * operand i (pairs: times its factor; boxes: at a place in "
+        "zeros), rounded to `bits`",
     .infer = requant_infer,
     .plan = requant_plan,
     .emit = requant_emit,

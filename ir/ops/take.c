@@ -312,6 +312,27 @@ itc_status itc_emit_zero(itc_emit *e, const itc_node *n, const itc_value *y)
     return ITC_OK;
 }
 
+/**
+ * A place in a sum, rounded with what is added to it. But mantissas that are there already are
+ * moved where nobody adds to them; and so are steps, which places do not have.
+ */
+static itc_status put_lower(itc_lower *l, const itc_node *n)
+{
+    itc_box b;
+    itc_dim dim[ITC_MAX_RANK];
+    int64_t start[1][ITC_MAX_RANK];
+    ITC_TRY(put_target(itc_lower_graph(l), n, &b, dim));
+    bool dense = !itc_is_plain(&n->in[0]->type);
+    for (int i = 0; i < b.rank; i++) {
+        dense = dense && (b.step[i] == 1 || itc_dim_equal(b.extent[i], itc_dim_of(1)));
+    }
+    if (!dense || (!itc_lower_is_absorbed(l, n->out[0]) && !itc_lower_may_absorb(l, n, n->in[0]))) {
+        return itc_lower_move(l, n);
+    }
+    memcpy(start[0], b.start, sizeof start[0]);
+    return itc_lower_set_joined(l, n, n->out[0], (const int64_t(*)[ITC_MAX_RANK])start);
+}
+
 static itc_status take_emit(itc_emit *e, const itc_node *n)
 {
     itc_box b;
@@ -367,7 +388,7 @@ const itc_op_def itc_op_Take = {
 /**
  * x in a box of zeros: y[starts + i * steps] = x[i], 0 elsewhere. Steps are not 0.
  * Shapes  x any, y `shape`, whose extent on batch_axis (-1: none) is times N
- * Units   e_y = e_x; mantissas are moved
+ * Units   e_y = e_x; mantissas are moved. In a sum a term with a place
  * Source  our derivation: the transposed map of Take
  */
 const itc_op_def itc_op_Put = {
@@ -377,13 +398,13 @@ const itc_op_def itc_op_Put = {
     .in_max = 1,
     .out_min = 1,
     .out_max = 1,
-    .flags = ITC_OP_INTERNAL,
+    .flags = ITC_OP_INTERNAL | ITC_OP_SUM,
     .attrs = box_attrs,
     .summary = "a tensor within zeros",
     .infer = put_infer,
     .grad = put_grad,
     .demand = ITC_DEMAND_PASS,
-    .lower = itc_lower_move,
+    .lower = put_lower,
     .plan = itc_plan_hook_same,
     .emit = put_emit,
 };

@@ -14,6 +14,7 @@ enum { BLOCK = 256, MAX_TERMS = 8, HEADROOM = 62 };
 
 /** Where a tensor's elements and exponents lie along the merged axes of a term. */
 typedef struct layout {
+    int64_t first; /**< place of what the result's element 0 would have */
     int64_t stride[ITR_MAX_RANK], e_stride[ITR_MAX_RANK];
 } layout;
 
@@ -22,7 +23,8 @@ typedef struct operand {
     const itr_term *term;
     int axes;
     int64_t size[ITR_MAX_RANK];
-    layout x, f;          /**< f: of the factor; all 0 without one */
+    int64_t lo[ITR_MAX_RANK], hi[ITR_MAX_RANK]; /**< where it lies; elsewhere it is 0 */
+    layout x, f;                                /**< f: of the factor; all 0 without one */
     int64_t e_min, e_max; /**< of its exponents, the coefficient's and the factor's added */
     int32_t bits;         /**< magnitude bits of c * x * f */
     uint32_t draw;        /**< of the rounding when it is aligned */
@@ -116,27 +118,46 @@ static bool continues(const itr_term *t, const layout *l, int last, int i, int64
     return t->stride[i] == size * l->stride[last] && t->e_stride[i] == size * l->e_stride[last];
 }
 
+/** Axis i joins the merged axis further in, which the operand must fill. */
+static bool joins(const itr_term *t, const operand *o, int i)
+{
+    const int last = o->axes - 1;
+    return last >= 0 && o->lo[last] == 0 && o->hi[last] == o->size[last] &&
+           continues(t, &o->x, last, i, o->size[last]) &&
+           (!t->f || continues(t->f, &o->f, last, i, o->size[last]));
+}
+
 static operand operand_of(const itr_term *t, int rank, const int64_t *shape, uint32_t draw)
 {
     operand o = {.term = t, .draw = draw};
     for (int i = rank - 1; i >= 0; i--) {
         const int last = o.axes - 1;
+        const int64_t lo = t->extent[i] != 0 ? t->begin[i] : 0;
+        const int64_t hi = t->extent[i] != 0 ? lo + t->extent[i] : shape[i];
         if (shape[i] == 1) {
             continue;
         }
-        if (last >= 0 && continues(t, &o.x, last, i, o.size[last]) &&
-            (!t->f || continues(t->f, &o.f, last, i, o.size[last]))) {
+        if (joins(t, &o, i)) {
+            o.lo[last] = lo * o.size[last];
+            o.hi[last] = hi * o.size[last];
             o.size[last] *= shape[i];
             continue;
         }
         o.size[o.axes] = shape[i];
+        o.lo[o.axes] = lo;
+        o.hi[o.axes] = hi;
         o.x.stride[o.axes] = t->stride[i];
         o.x.e_stride[o.axes] = t->e_stride[i];
         o.f.stride[o.axes] = t->f ? t->f->stride[i] : 0;
         o.f.e_stride[o.axes++] = t->f ? t->f->e_stride[i] : 0;
     }
     if (o.axes == 0) {
-        o.size[o.axes++] = 1;
+        o.hi[0] = o.size[0] = 1;
+        o.axes = 1;
+    }
+    for (int i = 0; i < o.axes; i++) {
+        o.x.first -= o.lo[i] * o.x.stride[i];
+        o.f.first -= o.lo[i] * o.f.stride[i];
     }
     scan_exponents(&o);
     o.zero = t->c.m == 0 || !o.set;
@@ -228,16 +249,18 @@ static void add64(const itr_term *t, int64_t *v, int64_t at, int64_t stride, int
     }
 }
 
-/** Neighbouring elements of the result whose operand lies on a line and has one exponent. */
+/** Neighbouring elements of the result whose operand lies on a line and has one exponent, or which
+ * it does not reach. */
 typedef struct run {
     int64_t at[ITR_MAX_RANK];
     int64_t x, x_e, f, f_e; /**< places in the term's and the factor's elements and exponents */
     int n;
+    bool outside; /**< the term is 0 here */
 } run;
 
 static run run_at(const operand *o, int64_t i)
 {
-    run r = {.n = 0};
+    run r = {.x = o->x.first, .f = o->f.first};
     for (int k = 0; k < o->axes; k++) {
         r.at[k] = k + 1 < o->axes ? i % o->size[k] : i;
         i = k + 1 < o->axes ? i / o->size[k] : 0;
@@ -267,8 +290,13 @@ static void next_run(const operand *o, run *r, int limit)
         move(o, r, k, -o->size[k]);
         move(o, r, k + 1, 1);
     }
+    r->outside = r->at[0] < o->lo[0] || r->at[0] >= o->hi[0];
+    const int64_t end = r->at[0] < o->lo[0] ? o->lo[0] : r->outside ? o->size[0] : o->hi[0];
     const bool one = o->x.e_stride[0] != 0 || o->f.e_stride[0] != 0;
-    const int64_t left = one ? 1 : o->size[0] - r->at[0];
+    const int64_t left = one && !r->outside ? 1 : end - r->at[0];
+    for (int k = 1; k < o->axes; k++) {
+        r->outside = r->outside || r->at[k] < o->lo[k] || r->at[k] >= o->hi[k];
+    }
     r->n = left < limit ? (int)left : limit;
 }
 
@@ -320,6 +348,9 @@ static void load32(const sum *s, int64_t i0, int n, int32_t *v)
         run r = run_at(o, i0);
         for (int i = 0; i < n; i += r.n) {
             next_run(o, &r, n - i);
+            if (r.outside) {
+                continue;
+            }
             const int gap = (int)gap_of(o, &r, s->e);
             add_run32(o, &r, (int32_t)itr_shl64(o->term->c.m, gap), v + i);
         }
@@ -377,6 +408,9 @@ static void load64(const sum *s, int64_t i0, int n, int64_t *v)
         run r = run_at(o, i0);
         for (int i = 0; i < n; i += r.n) {
             next_run(o, &r, n - i);
+            if (r.outside) {
+                continue;
+            }
             const int64_t gap = gap_of(o, &r, s->e);
             if (gap >= 0) {
                 add_run64(o, &r, itr_shl64(o->term->c.m, (int)gap), v + i);
@@ -395,14 +429,15 @@ static bool is_zero(const operand *o)
     int64_t total = 1;
     for (int k = 0; k < o->axes; k++) {
         if (o->x.stride[k] != 0 || o->f.stride[k] != 0) {
-            distinct.size[distinct.axes] = o->size[k];
+            distinct.hi[distinct.axes] = distinct.size[distinct.axes] = o->hi[k] - o->lo[k];
             distinct.x.stride[distinct.axes] = o->x.stride[k];
             distinct.f.stride[distinct.axes++] = o->f.stride[k];
-            total *= o->size[k];
+            total *= o->hi[k] - o->lo[k];
         }
     }
     if (distinct.axes == 0) {
-        distinct.size[distinct.axes++] = 1;
+        distinct.hi[0] = distinct.size[0] = 1;
+        distinct.axes = 1;
     }
     run r = run_at(&distinct, 0);
     for (int64_t i = 0; i < total; i += r.n) {

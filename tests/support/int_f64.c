@@ -113,6 +113,20 @@ static void round_all(const int_f64 *f, const itc_node *n, double *y, int64_t co
     f->slot[out->exp.slot] = e;
 }
 
+/** The place in a term's box that belongs to the one in the result; false outside. */
+static bool in_box(const itc_node *n, int term, int rank, const int64_t *index, int64_t *at)
+{
+    const itc_attr *a = itc_attr_find(n, "boxes");
+    bool inside = true;
+    for (int i = 0; i < rank; i++) {
+        const int64_t begin = a ? a->u.ints[2 * term * rank + i] : 0;
+        const int64_t extent = a ? a->u.ints[(2 * term + 1) * rank + i] : 0;
+        at[i] = index[i] - begin;
+        inside = inside && (extent == 0 || (at[i] >= 0 && at[i] < extent));
+    }
+    return inside;
+}
+
 static void eval_requant(int_f64 *f, const itc_node *n, double *y)
 {
     const shape s = shape_of(f, n->out[0]);
@@ -126,10 +140,11 @@ static void eval_requant(int_f64 *f, const itc_node *n, double *y)
         const itc_value *factor = pairs ? n->in[t + 1] : NULL;
         const shape from = shape_of(f, n->in[t]), by = shape_of(f, factor ? factor : n->in[t]);
         const double m = coefficient(f, coef[t / step], &e), c = ldexp(m, e);
-        int64_t index[ITC_MAX_RANK] = {0}, k = 0;
+        int64_t index[ITC_MAX_RANK] = {0}, at[ITC_MAX_RANK], k = 0;
         do {
-            const double v = factor ? in(f, n, t + 1)[offset(&by, s.rank, index)] : 1;
-            y[k++] += c * v * in(f, n, t)[offset(&from, s.rank, index)];
+            const bool inside = in_box(n, t / step, s.rank, index, at);
+            const double v = inside && factor ? in(f, n, t + 1)[offset(&by, s.rank, at)] : 1;
+            y[k++] += inside ? c * v * in(f, n, t)[offset(&from, s.rank, at)] : 0;
         } while (next_index(&s, index));
         e += exponent_of(f, n->in[t]) + (factor ? exponent_of(f, factor) : 0);
         finest = e < finest ? e : finest;
@@ -387,6 +402,29 @@ static void eval_softmax_grad(int_f64 *f, const itc_node *n, double *y)
     }
 }
 
+/** Take and Put: y[i] = x[start + i * step], or the other way round. */
+static void eval_box(int_f64 *f, const itc_node *n, double *y)
+{
+    const bool take = strcmp(n->op->name, "Take") == 0;
+    const shape x = shape_of(f, n->in[0]), s = shape_of(f, n->out[0]);
+    const shape *box = take ? &s : &x, *all = take ? &x : &s;
+    const int64_t *start = itc_attr_find(n, "starts")->u.ints;
+    const int64_t *step = itc_attr_find(n, "steps")->u.ints;
+    int64_t index[ITC_MAX_RANK] = {0}, k = 0;
+    memset(y, 0, sizeof *y * (size_t)s.count);
+    do {
+        int64_t at = 0;
+        for (int i = 0; i < all->rank; i++) {
+            at = at * all->dim[i] + start[i] + index[i] * step[i];
+        }
+        if (take) {
+            y[k++] = in(f, n, 0)[at];
+        } else {
+            y[at] = in(f, n, 0)[k++];
+        }
+    } while (next_index(box, index));
+}
+
 static void eval_view(int_f64 *f, const itc_node *n, double *y)
 {
     memcpy(y, in(f, n, 0), sizeof *y * (size_t)shape_of(f, n->out[0]).count);
@@ -426,6 +464,8 @@ static const struct {
     {"SoftmaxGrad", eval_softmax_grad},
     {"LogSoftmaxGrad", eval_softmax_grad},
     {"View", eval_view},
+    {"Take", eval_box},
+    {"Put", eval_box},
     {"Transpose", eval_transpose},
 };
 

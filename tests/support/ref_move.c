@@ -127,8 +127,78 @@ static void eval_blocks(ref_model *r, const itc_node *n, ref_tensor *y)
     } while (next_index(4, space, i));
 }
 
+static void eval_concat(ref_model *r, const itc_node *n, ref_tensor *y)
+{
+    const ref_tensor *x = in(r, n, 0);
+    const int a = axis_of(attr_int(n, "axis", 0), x->rank);
+    int64_t dim[ITC_MAX_RANK], at = 0;
+    memcpy(dim, x->dim, sizeof dim);
+    dim[a] = 0;
+    for (int i = 0; i < n->n_in; i++) {
+        dim[a] += in(r, n, i)->dim[a];
+    }
+    reset(r, y, x->rank, dim);
+    const int64_t inner = product(y, a + 1, y->rank), outer = product(y, 0, a);
+    for (int64_t o = 0; o < outer; o++) {
+        for (int i = 0; i < n->n_in; i++) {
+            const ref_tensor *t = in(r, n, i);
+            const int64_t run = t->dim[a] * inner;
+            memcpy(y->x + at, t->x + o * run, sizeof *y->x * (size_t)run);
+            at += run;
+        }
+    }
+}
+
+/** numpy.pad: what element `at` of an axis of extent n shows, -1 for the constant. */
+static int64_t source(const itc_node *n, int64_t at, int64_t extent)
+{
+    const int64_t turn = 2 * (extent - 1);
+    if (attr_is(n, "mode", "edge")) {
+        return at < 0 ? 0 : at >= extent ? extent - 1 : at;
+    }
+    if (attr_is(n, "mode", "wrap")) {
+        return (at % extent + extent) % extent;
+    }
+    if (attr_is(n, "mode", "reflect")) {
+        const int64_t k = turn ? (at % turn + turn) % turn : 0;
+        return k < extent ? k : turn - k;
+    }
+    return at >= 0 && at < extent ? at : -1;
+}
+
+static void eval_pad(ref_model *r, const itc_node *n, ref_tensor *y)
+{
+    const ref_tensor *x = in(r, n, 0), *value = in(r, n, 2), *axes = in(r, n, 3);
+    const double v = value ? value->x[0] : attr_float(n, "value", 0);
+    const int64_t count = numbers(r, n, "pads", 1) / 2;
+    int64_t before[ITC_MAX_RANK] = {0}, dim[ITC_MAX_RANK], index[ITC_MAX_RANK] = {0}, k = 0;
+    memcpy(dim, x->dim, sizeof dim);
+    for (int64_t i = 0; i < count; i++) {
+        const int a = axes ? axis_of((int64_t)axes->x[i], x->rank) : (int)i;
+        before[a] = number(r, n, "pads", 1, i, 0);
+        dim[a] += before[a] + number(r, n, "pads", 1, count + i, 0);
+    }
+    reset(r, y, x->rank, dim);
+    do {
+        int64_t at = 0;
+        bool inside = true;
+        for (int i = 0; i < x->rank; i++) {
+            const int64_t s = source(n, index[i] - before[i], x->dim[i]);
+            inside = inside && s >= 0;
+            at = at * x->dim[i] + s;
+        }
+        y->x[k++] = inside ? x->x[at] : v;
+    } while (next_index(x->rank, dim, index));
+}
+
 const ref_operator ref_moves[] = {
-    {"Slice", eval_slice}, {"Split", eval_split},         {"Expand", eval_repeat},
-    {"Tile", eval_repeat}, {"DepthToSpace", eval_blocks}, {"SpaceToDepth", eval_blocks},
+    {"Slice", eval_slice},
+    {"Split", eval_split},
+    {"Expand", eval_repeat},
+    {"Tile", eval_repeat},
+    {"DepthToSpace", eval_blocks},
+    {"SpaceToDepth", eval_blocks},
+    {"Concat", eval_concat},
+    {"Pad", eval_pad},
     {NULL, NULL},
 };

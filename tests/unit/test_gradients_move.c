@@ -69,13 +69,47 @@ static void blocks(void **state)
     RUN(cases)
 }
 
+static void joins(void **state)
+{
+    static const grad_case cases[] = {
+        {.text = X("2,3") Z("4,3") "y = Concat(a, d) axis=1"},
+        {.text = X("2,3") Z("2,1") "par w [4,3]; c = Concat(a, d) axis=-1; par v [4,5];"
+                                   "y = MatMul(c, v)"},
+        {.text = X("5") "par w [5,4]; b = MatMul(a, w); par v [5,2]; c = MatMul(a, v); par s [2];"
+                        "d = Add(c, s); e = Concat(b, a, d, b) axis=1; y = Tanh(e)"},
+        {.text = X("3,2,2") "par w [2,3,1,1]; b = Conv(a, w); c = Concat(b, a) axis=1; r = Relu(c);"
+                            "par v [3,5,2,2]; y = Conv(r, v)"},
+        {.text = X("2") "b = Tanh(a); c = Concat(a, b, a, b, a, b, a, b, a, b, a) axis=1;"
+                        "y = Tanh(c)"},
+        {.text = X("3,4") "par k [1,1,4]; c = Concat(k, a) axis=1; y = Tanh(c)",
+         .reference = X("3,4") "par k [1,1,4]; t = Transpose(a) perm=1,0,2; ints s 1,1,1;"
+                               "const z [3,4] 0,0,0,0,0,0,0,0,0,0,0,0; n = Mul(a, z);"
+                               "ints i 1; ints f 0; ints l 1; m = Slice(n, f, l, i);"
+                               "e = Add(m, k); c = Concat(e, a) axis=1; y = Tanh(c)"},
+        {.text = X("4") "par w [2,3]; par v [2,3]; c = Concat(w, v) axis=0; y = Gemm(a, c)"},
+    };
+    RUN(cases)
+}
+
+static void constant_pads(void **state)
+{
+    static const grad_case cases[] = {
+        {.text = X("2,3") "ints e 0,1,0,0,0,2; y = Pad(a, e)"},
+        {.text = X("2,3") "ints e 0,1,2,0,0,1; const v [] 0.75; y = Pad(a, e, v)"},
+        {.text = X("4,5") "ints e 0,-1,2,0,1,-2; const v [] -0.5; y = Pad(a, e, v)"},
+        {.text = "opset 10;" X("2,3") "y = Pad(a) pads=0,0,1,0,1,0 value=0.25"},
+        {.text = "opset 18;" X("2,3") "ints e 1,2; ints i -1; const v [] 2; y = Pad(a, e, v, i)"},
+        {.text = X("2,4,4") "par w [3,2,3,3]; c = Conv(a, w); ints e 0,0,1,1,0,0,1,1;"
+                            "d = Pad(c, e); par v [2,3,3,3]; y = Conv(d, v)"},
+    };
+    RUN(cases)
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(slices),
-        cmocka_unit_test(splits),
-        cmocka_unit_test(repeats),
-        cmocka_unit_test(blocks),
+        cmocka_unit_test(slices), cmocka_unit_test(splits), cmocka_unit_test(repeats),
+        cmocka_unit_test(blocks), cmocka_unit_test(joins),  cmocka_unit_test(constant_pads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -67,27 +67,33 @@ static i128 rounded(const sample *c, i128 x, int64_t s, uint32_t draw, int64_t i
     return floor_div(x + (i128)(r >> (width - s)), unit);
 }
 
-/** Where element i of the result finds its operand and exponent. */
-static void locate(const sample *c, int t, int64_t i, int64_t *x, int64_t *e)
+/** Where element i of the result finds its operand and exponent; false outside the term's box. */
+static bool locate(const sample *c, int t, int64_t i, int64_t *x, int64_t *e)
 {
+    const itr_term *term = &c->term[t];
+    bool inside = true;
     *x = *e = 0;
     for (int d = c->a.rank - 1; d >= 0; d--) {
-        *x += i % c->a.shape[d] * c->term[t].stride[d];
-        *e += i % c->a.shape[d] * c->term[t].e_stride[d];
+        const int64_t at = i % c->a.shape[d] - term->begin[d];
+        inside = inside && at >= 0 && (term->extent[d] == 0 || at < term->extent[d]);
+        *x += at * term->stride[d];
+        *e += at * term->e_stride[d];
         i /= c->a.shape[d];
     }
+    return inside;
 }
 
 /** x, or x * f, of term t at element i, and its exponent; INT32_MIN where one is not set. */
 static i128 product_at(const sample *c, int t, int64_t i, int64_t *e)
 {
     int64_t x, k;
-    locate(c, t, i, &x, &k);
-    i128 v = c->x[t][x];
-    *e = c->e[t][k];
+    const bool inside = locate(c, t, i, &x, &k);
+    i128 v = inside ? c->x[t][x] : 0;
+    *e = c->e[t][inside ? k : 0];
     if (c->term[t].f) {
-        locate(c, TERMS + t, i, &x, &k);
-        v *= c->x[TERMS + t][x];
+        (void)locate(c, TERMS + t, i, &x, &k);
+        v *= inside ? c->x[TERMS + t][x] : 0;
+        k = inside ? k : 0;
         *e = *e == INT32_MIN || c->e[TERMS + t][k] == INT32_MIN ? INT32_MIN
                                                                 : *e + c->e[TERMS + t][k];
     }
@@ -284,6 +290,37 @@ static void add_factors(sample *c, uint64_t *seed, int terms)
     }
 }
 
+/** Lets term t, and its factor, have a part of some axes, dense or not. */
+static void add_box(sample *c, uint64_t *seed, int t)
+{
+    for (int k = t; k <= TERMS + t; k += TERMS) {
+        for (int d = 0; d < c->a.rank; d++) {
+            c->term[k].e_stride[d] = 0;
+        }
+    }
+    const bool dense = between(seed, 0, 3) != 0;
+    for (int d = 0; d < c->a.rank; d++) {
+        const int64_t all = c->a.shape[d], extent = between(seed, 1, all);
+        const int64_t begin = between(seed, 0, all - extent);
+        if (between(seed, 0, 1) != 0) {
+            c->term[t].begin[d] = begin;
+            c->term[t].extent[d] = extent;
+        }
+    }
+    for (int k = t; k <= TERMS + t; k += TERMS) {
+        memcpy(c->term[k].begin, c->term[t].begin, sizeof c->term[t].begin);
+        memcpy(c->term[k].extent, c->term[t].extent, sizeof c->term[t].extent);
+        int64_t stride = 1;
+        for (int d = c->a.rank - 1; dense && d >= 0; d--) {
+            const int64_t extent = c->term[t].extent[d];
+            if (c->term[k].stride[d] != 0) {
+                c->term[k].stride[d] = stride;
+                stride *= extent != 0 ? extent : c->a.shape[d];
+            }
+        }
+    }
+}
+
 static void new_sample(sample *c, uint64_t *seed, int terms)
 {
     memset(c, 0, sizeof *c);
@@ -319,6 +356,26 @@ static void requant_random_terms(void **state)
     uint64_t seed = 11;
     for (int i = 0; i < 3000; i++) {
         new_sample(&c, &seed, i % 3 == 0 ? 1 : (int)between(&seed, 1, TERMS));
+        check(&c);
+    }
+}
+
+static void requant_random_boxes(void **state)
+{
+    (void)state;
+    static sample c;
+    uint64_t seed = 17;
+    for (int i = 0; i < 3000; i++) {
+        const int terms = i % 3 == 0 ? 1 : (int)between(&seed, 1, TERMS);
+        new_sample(&c, &seed, terms);
+        if (i % 2 != 0) {
+            add_factors(&c, &seed, terms);
+        }
+        for (int t = 0; t < terms; t++) {
+            if (between(&seed, 0, 3) != 0) {
+                add_box(&c, &seed, t);
+            }
+        }
         check(&c);
     }
 }
@@ -700,6 +757,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requant_random_terms),
         cmocka_unit_test(requant_random_products),
+        cmocka_unit_test(requant_random_boxes),
         cmocka_unit_test(requant_accumulator_and_bias),
         cmocka_unit_test(requant_fast_path_agrees),
         cmocka_unit_test(requant_in_place),

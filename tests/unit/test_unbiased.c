@@ -421,6 +421,17 @@ static const bias_case cases[] = {
      .functions = true,
      .text = "in x [N,3,5]; par u [5,4]; h = MatMul(x, u); s = LogSoftmax(h) axis=1;"
              "par w [4,4]; y = MatMul(s, w)"},
+    {.name = "joined and split",
+     .text = "in x [N,6]; par u [6,5]; h = MatMul(x, u); par b [5]; i = Add(h, b); par v [6,3];"
+             "j = MatMul(x, v); c = Concat(i, j) axis=1; ints s 3,5; d, e = Split(c, s) axis=1;"
+             "par w [5,4]; m = MatMul(e, w); k = Concat(m, d, m) axis=1; r = Relu(k);"
+             "par z [11,3]; y = MatMul(r, z)"},
+    {.name = "padded and sliced",
+     .text =
+         "in x [N,2,5,5]; par w [3,2,3,3]; c = Conv(x, w); ints s 0,0,1,1,0,0,1,0;"
+         "const v [] 0.5; d = Pad(c, s, v); par u [2,3,2,2]; e = Conv(d, u); ints f 0; ints t 3;"
+         "ints i 2; ints j 2; g = Slice(e, f, t, i, j); ints k -1; ints l -9;"
+         "h = Slice(e, k, l, i, k); par z [2,1,1]; m = Mul(g, z); y = Concat(m, h) axis=2"},
     {.name = "products",
      .text = "in x [N,3,5]; par u [5,4]; h = MatMul(x, u); par g [4]; m = Mul(h, g);"
              "par k [3,1]; p = Mul(m, k); y = Mul(p, p)"},
