@@ -2,6 +2,8 @@
 
 No network has dropout: its masks would differ between two trainers that are held side by side.
 """
+import warnings
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -124,9 +126,11 @@ def make(name, seed=0):
 def export(model, shape, path):
     """Training form: batch normalisation with training_mode = 1, nothing folded, symbolic batch."""
     was = model.training
-    torch.onnx.export(model, torch.zeros(2, *shape), path, input_names=["input"], output_names=["output"],
-                      dynamic_axes={"input": {0: "batch"}, "output": {0: "batch"}}, opset_version=17, dynamo=False,
-                      training=torch.onnx.TrainingMode.TRAINING, do_constant_folding=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that this exporter is an old one
+        torch.onnx.export(model, torch.zeros(2, *shape), path, input_names=["input"], output_names=["output"],
+                          dynamic_axes={"input": {0: "batch"}, "output": {0: "batch"}}, opset_version=17,
+                          dynamo=False, training=torch.onnx.TrainingMode.TRAINING, do_constant_folding=False)
     model.train(was)
 
 
