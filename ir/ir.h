@@ -321,6 +321,8 @@ void itc_print(const itc_graph *g, const itc_print_options *opt, itc_strbuf *out
 /** Parses text; side files are looked for beside `path`. */
 ITC_NODISCARD itc_status itc_parse(itc_ctx *ctx, const char *path, const char *text, size_t n,
                                    itc_graph **out);
+/** Integer arithmetic has no NaN and no infinity: E0325 where a coefficient of n is one. */
+ITC_NODISCARD itc_status itc_check_coefs(itc_graph *g, const itc_node *n);
 /** Graph checks: single assignment, order, arity, sections, types known from `shape` on, … */
 ITC_NODISCARD itc_status itc_verify(itc_graph *g);
 void itc_print_dot(const itc_graph *g, itc_strbuf *out);

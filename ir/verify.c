@@ -2,6 +2,7 @@
  * Checks of a whole graph, run after each pass and after reading a text. Linear in the graph,
  * except for the memory stage: values times those that live at the same time.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,6 +96,27 @@ static void check_arity(verifier *v, const itc_node *n)
     }
 }
 
+itc_status itc_check_coefs(itc_graph *g, const itc_node *n)
+{
+    for (int i = 0; i < n->n_attrs; i++) {
+        const itc_attr *a = &n->attrs[i];
+        for (int k = 0; a->kind == ITC_ATTR_COEFS && k < a->n; k++) {
+            if (!isfinite(a->u.coefs[k].value)) {
+                return itc_error(g->ctx, n, ITC_RANGE, "E0325",
+                                 "a coefficient is %g; --arith float32 can compute with it",
+                                 a->u.coefs[k].value);
+            }
+        }
+    }
+    return ITC_OK;
+}
+
+static bool is_integer_stage(const itc_graph *g)
+{
+    return g->stage >= ITC_STAGE_INTEGER &&
+           strcmp(itc_setting_string(g, "arith", ""), "float32") != 0;
+}
+
 static void check_attributes(verifier *v, const itc_node *n)
 {
     const itc_attr_spec *specs = n->op->attrs;
@@ -110,6 +132,9 @@ static void check_attributes(verifier *v, const itc_node *n)
             FAIL(v, n, ITC_PARSE, "E0124", "attribute \"%s\" is of another kind than %s expects",
                  s->name, n->op->name);
         }
+    }
+    if (is_integer_stage(v->g)) {
+        note_error(v, itc_check_coefs(v->g, n));
     }
     for (const itc_attr_spec *s = specs; s && s->name; s++) {
         if (s->required && !itc_attr_find(n, s->name)) {
@@ -154,8 +179,7 @@ static void check_type(verifier *v, const itc_value *x)
     if (t->rank > ITC_MAX_RANK || (int)t->dtype < 0 || t->dtype >= ITC_DTYPE_COUNT ||
         t->exp_axis >= t->rank || !itc_type_count(t, &count)) {
         FAIL(v, x->def, ITC_SHAPE, "E0126", "the type of \"%s\" is not possible", x->name);
-    } else if (stage >= ITC_STAGE_INTEGER && t->dtype == ITC_F32 &&
-               strcmp(itc_setting_string(v->g, "arith", ""), "float32") != 0) {
+    } else if (t->dtype == ITC_F32 && is_integer_stage(v->g)) {
         FAIL(v, x->def, ITC_TYPE, "E0126", "\"%s\" is f32 in integer arithmetic", x->name);
     }
 }

@@ -206,5 +206,10 @@ itc_status itc_pass_integer(itc_graph *g)
     }
     ITC_TRY(finish(&l));
     itc_graph_sweep(g);
+    for (int s = 0; s < ITC_SECTION_COUNT; s++) {
+        for (int k = 0; k < g->section[s].n; k++) {
+            ITC_TRY(itc_check_coefs(g, g->section[s].node[k]));
+        }
+    }
     return ITC_OK;
 }

@@ -74,12 +74,21 @@ static int64_t mantissa(double x, int e)
     return (int64_t)nearbyint(ldexp(x, -e));
 }
 
-itc_tensor *itc_quantize_tensor(itc_ctx *ctx, const itc_tensor *t, int bits, int32_t *exponent)
+/** A float tensor as mantissas of `bits` magnitude bits and their exponent. */
+static itc_status quantize(itc_lower *l, const itc_node *n, const itc_value *v, int bits,
+                           itc_tensor **out, int32_t *exponent)
 {
+    const itc_tensor *t = v->data;
     const double limit = (double)(((uint64_t)1 << bits) - 1);
     double max = 0;
     for (int64_t i = 0; i < t->count; i++) {
-        max = fmax(max, fabs(itc_tensor_get(t, i)));
+        const double x = itc_tensor_get(t, i);
+        if (!isfinite(x)) {
+            return itc_error(l->g->ctx, n, ITC_RANGE, "E0325",
+                             "tensor \"%s\" holds %g; --arith float32 can compute with it",
+                             v->onnx ? v->onnx : v->name, x);
+        }
+        max = fmax(max, fabs(x));
     }
     int e = 0;
     if (max > 0) {
@@ -91,7 +100,7 @@ itc_tensor *itc_quantize_tensor(itc_ctx *ctx, const itc_tensor *t, int bits, int
     } else {
         e = -bits;
     }
-    itc_tensor *q = itc_tensor_new(ctx, itc_dtype_of_bits(bits), t->rank, t->dim);
+    itc_tensor *q = itc_tensor_new(l->g->ctx, itc_dtype_of_bits(bits), t->rank, t->dim);
     for (int64_t i = 0; i < t->count; i++) {
         const int64_t m = mantissa(itc_tensor_get(t, i), e);
         switch (q->dtype) {
@@ -109,7 +118,8 @@ itc_tensor *itc_quantize_tensor(itc_ctx *ctx, const itc_tensor *t, int bits, int
         }
     }
     *exponent = e;
-    return q;
+    *out = q;
+    return ITC_OK;
 }
 
 /* ---- tables ---- */
@@ -240,7 +250,7 @@ static void find_wants(itc_lower *l)
     }
 }
 
-static void represent_state(itc_lower *l, itc_value *v)
+static itc_status represent_state(itc_lower *l, itc_value *v)
 {
     itc_rep *r = &l->rep[v->id];
     const bool is_float = v->type.dtype == ITC_F32;
@@ -249,7 +259,7 @@ static void represent_state(itc_lower *l, itc_value *v)
     case ITC_VALUE_SLOT:
     case ITC_VALUE_STAT:
         if (is_float) {
-            v->data = itc_quantize_tensor(l->g->ctx, v->data, l->state_bits, &v->init_exp);
+            ITC_TRY(quantize(l, NULL, v, l->state_bits, &v->data, &v->init_exp));
             v->type.dtype = v->data->dtype;
             v->type.bits = (uint8_t)l->state_bits;
             v->exp.kind = ITC_EXP_OPEN;
@@ -267,12 +277,13 @@ static void represent_state(itc_lower *l, itc_value *v)
         break;
     case ITC_VALUE_NODE:
     default:
-        return;
+        return ITC_OK;
     }
     r->set = r->free = true;
     r->state = v->kind != ITC_VALUE_INPUT && v->kind != ITC_VALUE_TARGET;
     r->n = 1;
     r->term[0] = (itc_sum_term){.x = v, .c = {1, ITC_SYM_NONE}};
+    return ITC_OK;
 }
 
 itc_status itc_lower_begin(itc_lower *l)
@@ -286,7 +297,7 @@ itc_status itc_lower_begin(itc_lower *l)
     find_wants(l);
     l->site_index = ITC_NEW_ARRAY(ctx, uint8_t, (size_t)(l->max_import_id + 2) * ITC_ROLE_COUNT);
     for (int i = 0; i < l->n; i++) {
-        represent_state(l, l->g->values[i]);
+        ITC_TRY(represent_state(l, l->g->values[i]));
     }
     return ITC_OK;
 }
@@ -408,18 +419,21 @@ static itc_status requant(itc_lower *l, const itc_node *n, const itc_value *v, c
 }
 
 /** A constant's mantissas of at most `bits`. */
-static itc_value *constant(itc_lower *l, const itc_value *v, int bits)
+static itc_status constant(itc_lower *l, const itc_node *n, const itc_value *v, int bits,
+                           itc_value **out)
 {
     itc_graph *g = l->g;
     int32_t e = 0;
-    itc_tensor *q = itc_quantize_tensor(g->ctx, v->data, bits, &e);
+    itc_tensor *q = NULL;
+    ITC_TRY(quantize(l, n, v, bits, &q, &e));
     itc_value *c =
         itc_const_new(g, itc_format(g->ctx, "%s.%s", v->name, itc_dtype_name(q->dtype)), q);
     c->type.bits = (uint8_t)bits;
     c->exp.kind = ITC_EXP_OPEN;
     c->init_exp = e;
     c->reason = v->reason;
-    return c;
+    *out = c;
+    return ITC_OK;
 }
 
 itc_status itc_lower_get(itc_lower *l, const itc_node *n, const itc_value *v, int bits,
@@ -451,7 +465,7 @@ itc_status itc_lower_get(itc_lower *l, const itc_node *n, const itc_value *v, in
         }
     }
     if (x->kind == ITC_VALUE_CONST && x->type.dtype == ITC_F32) {
-        r->narrow[slot] = constant(l, x, bits);
+        ITC_TRY(constant(l, n, x, bits, &r->narrow[slot]));
     } else {
         ITC_TRY(requant(l, n, v, r, bits > 31 ? 31 : bits, &r->narrow[slot]));
     }

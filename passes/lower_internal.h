@@ -33,8 +33,6 @@ struct itc_lower {
 itc_status itc_lower_begin(itc_lower *l);
 /** Makes the widths of v that its consumers want, unless its one consumer absorbs the sum. */
 itc_status itc_lower_materialize(itc_lower *l, const itc_node *n, const itc_value *v);
-/** A float constant as mantissas of `bits` magnitude bits and their exponent. */
-itc_tensor *itc_quantize_tensor(itc_ctx *ctx, const itc_tensor *t, int bits, int32_t *exponent);
 itc_dtype itc_dtype_of_bits(int bits);
 
 #endif
