@@ -25,6 +25,8 @@ typedef struct output {
     itc_program *program;
     itc_model_info *info;
     itc_c_writer *w;
+    void *data; /* initial parameters */
+    size_t data_size;
     bool *needed; /* by position in itc_embedded_files */
     hole hole[MAX_HOLES];
     int n_holes;
@@ -321,9 +323,8 @@ static itc_status write_template(output *o, const char *dir, const char *name, c
 static itc_status write_data(output *o, const char *dir)
 {
     const char *m = o->info->model.name;
-    void *bytes = NULL;
-    size_t n = 0;
-    ITC_TRY(itc_initial_data(o->info, &bytes, &n));
+    const void *bytes = o->data;
+    const size_t n = o->data_size;
     if (!o->opt.embed) {
         return itc_write_file(o->ctx, itc_format(o->ctx, "%s/%s_data.bin", dir, m), bytes, n);
     }
@@ -385,6 +386,7 @@ itc_status itc_codegen_directory(itc_graph *g, const char *dir, const itc_codege
 {
     output o;
     ITC_TRY(prepare(&o, g, opt));
+    ITC_TRY(itc_initial_data(o.info, &o.data, &o.data_size));
     const char *m = o.info->model.name;
     ITC_TRY(make_directory(g->ctx, dir));
     ITC_TRY(write_template(&o, dir, "model.h.in", itc_format(g->ctx, "%s.h", m)));

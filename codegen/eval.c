@@ -521,10 +521,10 @@ itc_status itc_eval_model(itc_program *p, itr_model **out)
     return itc_eval_model_of(info, out);
 }
 
-void *itc_eval_state_new(const itr_model *m)
+static void *new_state(const itr_model *m, size_t bytes)
 {
     evaluator *ev = m->user;
-    unsigned char *state = itc_alloc(ev->info->g->ctx, m->state_size);
+    unsigned char *state = itc_alloc(ev->info->g->ctx, bytes);
     head *h = (head *)(void *)state;
     h->ev = ev;
     h->run = (itr_run){.seed = m->seed, .schedule = m->schedule};
@@ -540,6 +540,16 @@ void *itc_eval_state_new(const itr_model *m)
         }
     }
     return state;
+}
+
+void *itc_eval_state_new(const itr_model *m)
+{
+    return new_state(m, m->state_size);
+}
+
+void *itc_eval_tensors_new(const itr_model *m)
+{
+    return new_state(m, ((const evaluator *)m->user)->arena_offset);
 }
 
 const void *itc_eval_value(const itr_model *m, void *state, const itc_value *v)

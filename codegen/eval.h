@@ -17,6 +17,8 @@ ITC_NODISCARD itc_status itc_eval_model_of(itc_model_info *info, itr_model **out
 
 /** A state with the initial parameters in place (init need not be called); lives as the context. */
 void *itc_eval_state_new(const itr_model *m);
+/** The same without an arena: good for its tensors alone, which writing them needs. */
+void *itc_eval_tensors_new(const itr_model *m);
 
 /** Mantissas of a value at hand: state, or whatever of the arena is still live. For tests. */
 const void *itc_eval_value(const itr_model *m, void *state, const itc_value *v);

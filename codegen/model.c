@@ -355,7 +355,7 @@ itc_status itc_initial_data(itc_model_info *info, void **bytes, size_t *n)
     void *state = NULL;
     sink s;
     ITC_TRY(itc_eval_model_of(info, &model));
-    state = itc_eval_state_new(model);
+    state = itc_eval_tensors_new(model); /* the arena may be larger than this machine */
     itc_strbuf_init(&s.b, info->g->ctx);
     if (itr_tensors_write(model, state, append, &s) != ITR_OK) {
         return itc_error(info->g->ctx, NULL, ITC_INTERNAL, "E0409",

@@ -14,7 +14,7 @@
 
 static void out_of_memory(void)
 {
-    (void)fputs("intrain: out of memory\n", stderr);
+    (void)fputs("intrain: error E0004: out of memory\n", stderr);
     exit(3);
 }
 

@@ -77,3 +77,17 @@ expect 0 '^note: output "odd" is left out: node "odd" \(Odd\): operator Odd is n
     "$INTRAIN" compile odd.itc -o v
 expect 2 '^odd.itc:[0-9]+: node "odd" \(Odd\): error E0201: ' "$INTRAIN" compile odd.itc -o w --loss odd=mse
 absent w
+
+# an arena that no machine has is the trainer's trouble: compiling needs none of it
+cat >huge.itc <<'TEXT'
+itc 1
+graph @huge stage=import opset=13 {
+  set loss = "mse"
+  input %x : f32[N,1,30000,30000] onnx
+  const %w : f32[1,1,1,1] data=[1] onnx
+  forward:
+    %y : ? onnx = Conv(%x, %w) !1 "c" (Conv-11)
+  output %y as "y"
+}
+TEXT
+expect 0 'make -C x' "$INTRAIN" compile huge.itc -o x
