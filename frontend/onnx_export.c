@@ -106,6 +106,31 @@ static itc_status infer_batch_norm(exporter *ex, Onnx__GraphProto *g, Onnx__Node
     return ITC_OK;
 }
 
+static Onnx__NodeProto *maker_of(const Onnx__GraphProto *g, const char *name)
+{
+    for (size_t i = 0; i < g->n_node; i++) {
+        for (size_t k = 0; k < g->node[i]->n_output; k++) {
+            if (strcmp(g->node[i]->output[k], name) == 0) {
+                return g->node[i];
+            }
+        }
+    }
+    return NULL;
+}
+
+/** The model was trained on real numbers: what is quantised only to be scaled back stays as it is.
+ */
+static void drop_quantization(exporter *ex, const Onnx__GraphProto *g, Onnx__NodeProto *p)
+{
+    const Onnx__NodeProto *q = p->n_input > 0 ? maker_of(g, p->input[0]) : NULL;
+    if (q && is_default_op(q, "QuantizeLinear") && q->n_input > 0) {
+        p->op_type = itc_strdup(ex->model->arena, "Identity");
+        p->input[0] = q->input[0];
+        p->n_input = 1;
+        p->n_attribute = 0;
+    }
+}
+
 static itc_status infer_form(exporter *ex, Onnx__GraphProto *g)
 {
     for (size_t i = 0; i < g->n_node; i++) {
@@ -114,6 +139,8 @@ static itc_status infer_form(exporter *ex, Onnx__GraphProto *g)
             ITC_TRY(infer_batch_norm(ex, g, p));
         } else if (is_default_op(p, "Dropout") && p->n_input > 2) {
             p->n_input = 2; /* without its third input, training_mode is false */
+        } else if (is_default_op(p, "DequantizeLinear")) {
+            drop_quantization(ex, g, p);
         }
     }
     return ITC_OK;
@@ -208,6 +235,33 @@ static Onnx__TensorProto *constant_tensor(exporter *ex, Onnx__NodeProto *p)
     return t;
 }
 
+/** A DequantizeLinear of an initializer as the Constant that it stands for, contents to follow. */
+static Onnx__TensorProto *dequantized_tensor(exporter *ex, const Onnx__GraphProto *g,
+                                             Onnx__NodeProto *p)
+{
+    itc_ctx *arena = ex->model->arena;
+    const Onnx__TensorProto *q = NULL;
+    for (size_t i = 0; i < g->n_initializer && p->n_input > 0; i++) {
+        q = strcmp(itc_onnx_text(g->initializer[i]->name), p->input[0]) == 0 ? g->initializer[i]
+                                                                             : q;
+    }
+    if (!q) {
+        return NULL;
+    }
+    Onnx__AttributeProto *a = ITC_NEW(arena, Onnx__AttributeProto);
+    onnx__attribute_proto__init(a);
+    a->name = itc_strdup(arena, "value");
+    a->has_type = 1;
+    a->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR;
+    a->t = new_tensor(ex, ITC_ONNX_FLOAT, q->n_dims, q->dims);
+    p->op_type = itc_strdup(arena, "Constant");
+    p->n_input = 0;
+    p->attribute = ITC_NEW_ARRAY(arena, Onnx__AttributeProto *, 1);
+    p->attribute[0] = a;
+    p->n_attribute = 1;
+    return a->t;
+}
+
 static Onnx__TensorProto *find_tensor(exporter *ex, const char *name)
 {
     Onnx__GraphProto *g = ex->model->proto->graph;
@@ -226,6 +280,10 @@ static Onnx__TensorProto *find_tensor(exporter *ex, const char *name)
         Onnx__NodeProto *p = g->node[i];
         if (is_default_op(p, "Constant") && p->n_output == 1 && strcmp(p->output[0], name) == 0) {
             return constant_tensor(ex, p);
+        }
+        if (is_default_op(p, "DequantizeLinear") && p->n_output == 1 &&
+            strcmp(p->output[0], name) == 0) {
+            return dequantized_tensor(ex, g, p);
         }
     }
     return NULL;
