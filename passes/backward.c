@@ -197,6 +197,9 @@ itc_status itc_pass_backward(itc_graph *g)
     for (int i = 0; i < b.n; i++) {
         itc_value *v = g->values[i];
         itc_value *dv = NULL;
+        if (v->kind == ITC_VALUE_STAT && v->next_state) {
+            ITC_TRY(itc_optimizer_add_stat(g, v));
+        }
         if (v->kind != ITC_VALUE_PARAM) {
             continue;
         }

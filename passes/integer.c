@@ -176,7 +176,7 @@ static itc_status finish(itc_lower *l)
         if (v->next_state) {
             g->insert = ITC_UPDATE;
             const int bits = v->type.bits;
-            ITC_TRY(itc_lower_get(l, NULL, v->next_state, bits, &v->next_state));
+            ITC_TRY(itc_lower_get(l, v->next_state->def, v->next_state, bits, &v->next_state));
             itc_node *def = v->next_state->def;
             if (v->kind == ITC_VALUE_PARAM && def && def->op == &itc_op_Requant &&
                 def->in[0] == v) {

@@ -225,8 +225,10 @@ static void find_wants(itc_lower *l)
     find_consumers(l);
     for (int i = 0; i < l->n; i++) {
         if (g->values[i]->next_state) {
-            l->want[g->values[i]->next_state->id] |= ITC_WANT_STATE;
-            l->rounded[g->values[i]->next_state->id] |= ITC_WANT_STATE;
+            const bool stat = g->values[i]->kind == ITC_VALUE_STAT; /* wider than a weight */
+            const uint8_t want = stat ? ITC_WANT_EXACT : ITC_WANT_STATE;
+            l->want[g->values[i]->next_state->id] |= want;
+            l->rounded[g->values[i]->next_state->id] |= want;
         }
     }
     for (int i = 0; i < g->n_outputs; i++) {
@@ -259,9 +261,11 @@ static itc_status represent_state(itc_lower *l, itc_value *v)
     case ITC_VALUE_SLOT:
     case ITC_VALUE_STAT:
         if (is_float) {
-            ITC_TRY(quantize(l, NULL, v, l->state_bits, &v->data, &v->init_exp));
+            /* 0.01 of a change is lost in 16 bits: running statistics have 32 */
+            const int bits = v->kind == ITC_VALUE_STAT ? 31 : l->state_bits;
+            ITC_TRY(quantize(l, NULL, v, bits, &v->data, &v->init_exp));
             v->type.dtype = v->data->dtype;
-            v->type.bits = (uint8_t)l->state_bits;
+            v->type.bits = (uint8_t)bits;
             v->exp.kind = ITC_EXP_OPEN;
         }
         break;
@@ -709,6 +713,24 @@ itc_status itc_lower_set_product(itc_lower *l, const itc_node *n, const itc_valu
     *r = (itc_rep){.set = true, .n = 1, .term = {{.x = in[0], .c = {1, ITC_SYM_NONE}, .f = in[1]}}};
     r->state = r->free = is_state_term(&r->term[0]);
     return ITC_OK;
+}
+
+void itc_lower_set_terms(itc_lower *l, const itc_value *v, int n, const itc_sum_term *terms)
+{
+    itc_rep *r = &l->rep[v->id];
+    *r = (itc_rep){.set = true, .state = true, .n = n};
+    for (int i = 0; i < n; i++) {
+        r->term[i] = terms[i];
+        r->state = r->state && is_state_term(&terms[i]);
+    }
+    r->free = r->state;
+}
+
+itc_status itc_lower_round(itc_lower *l, const itc_node *n, const itc_value *v,
+                           const itc_sum_term *term, int bits, itc_value **out)
+{
+    const itc_rep one = {.n = 1, .term = {*term}};
+    return requant(l, n, v, &one, bits, out);
 }
 
 bool itc_lower_take_product(itc_lower *l, const itc_node *n, const itc_value *v, itc_sum_term *out)

@@ -62,6 +62,11 @@ ITC_NODISCARD itc_status itc_lower_set_joined(itc_lower *l, const itc_node *n, c
 bool itc_lower_may_absorb(const itc_lower *l, const itc_node *n, const itc_value *v);
 /** Whether v's only consumer will take it as the formal sum that it is. */
 bool itc_lower_is_absorbed(const itc_lower *l, const itc_value *v);
+/** States that v is the sum of these terms; it is not rounded before someone asks. */
+void itc_lower_set_terms(itc_lower *l, const itc_value *v, int n, const itc_sum_term *terms);
+/** One term rounded to `bits`, at a site and under the name of v. */
+ITC_NODISCARD itc_status itc_lower_round(itc_lower *l, const itc_node *n, const itc_value *v,
+                                         const itc_sum_term *term, int bits, itc_value **out);
 /**
  * States that v, n's output, is operand 0 times operand 1: where one of them is small (repeats
  * along an axis of v), the other's formal sum with each term multiplied; else one product of

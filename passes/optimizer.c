@@ -117,14 +117,41 @@ static itc_status accumulate(itc_graph *g, const itc_value *w, itc_value **dw)
     return ITC_OK;
 }
 
+static bool several_micro_batches(const itc_graph *g)
+{
+    const int64_t micro = itc_setting_int(g, "micro_batch", 0);
+    return micro > 0 && micro < itc_setting_int(g, "batch", 64);
+}
+
+itc_status itc_optimizer_add_stat(itc_graph *g, itc_value *stat)
+{
+    itc_node *old = stat->next_state->def;
+    itc_node *m = NULL;
+    itc_value *in[4];
+    if (!old || old->section != ITC_FORWARD || (old->op->flags & ITC_OP_SUM) == 0 || old->n_in > 4) {
+        return ITC_OK; /* made in UPDATE already */
+    }
+    for (int i = 0; i < old->n_in; i++) {
+        in[i] = old->in[i];
+        if (in[i]->kind == ITC_VALUE_NODE && several_micro_batches(g)) {
+            ITC_TRY(accumulate(g, stat, &in[i]));
+        }
+    }
+    g->insert = ITC_UPDATE;
+    ITC_TRY(itc_build(g, old->op, old, old->n_in, in, 1, &m));
+    const itc_attr *coef = itc_attr_find(old, "coef");
+    itc_set_coefs(g, m, "coef", coef->n, coef->u.coefs);
+    stat->next_state = m->out[0];
+    itc_value_rename(g, m->out[0], itc_format(g->ctx, "%s.new", stat->name));
+    return ITC_OK;
+}
+
 itc_status itc_optimizer_add(itc_graph *g, itc_value *w, itc_value *dw)
 {
     sgd o;
     ITC_TRY(parse_sgd(g, &o));
-    const int64_t batch = itc_setting_int(g, "batch", 64);
-    const int64_t micro = itc_setting_int(g, "micro_batch", 0);
     const itc_node *origin = dw->def;
-    if (micro > 0 && micro < batch) {
+    if (several_micro_batches(g)) {
         ITC_TRY(accumulate(g, w, &dw));
     }
     g->insert = ITC_UPDATE;

@@ -9,4 +9,10 @@
  */
 ITC_NODISCARD itc_status itc_optimizer_add(itc_graph *g, itc_value *w, itc_value *dw);
 
+/**
+ * Moves the update of running statistic `stat`, a linear combination of itself and a statistic of
+ * the call's rows (times their number), from FORWARD to UPDATE: over all micro-batches of the step.
+ */
+ITC_NODISCARD itc_status itc_optimizer_add_stat(itc_graph *g, itc_value *stat);
+
 #endif

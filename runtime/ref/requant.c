@@ -5,12 +5,11 @@
 #include "../core.h"
 #include "../numeric.h"
 #include "../rng.h"
+#include "exponent.h"
 
 #include <string.h>
 
 enum { BLOCK = 256, MAX_TERMS = 8, HEADROOM = 62 };
-
-#define EXPONENT_RANGE (1 << 20)
 
 /** Where a tensor's elements and exponents lie along the merged axes of a term. */
 typedef struct layout {
@@ -49,22 +48,6 @@ typedef struct sum {
     int64_t e;   /**< exponent that the terms are aligned to */
     bool fits32; /**< nothing is shifted right and all sums fit 32 bits */
 } sum;
-
-static void fail(itr_rng *rng, itr_status status)
-{
-    if (rng->status == ITR_OK) {
-        rng->status = status;
-    }
-}
-
-static void set_exponent(itr_rng *rng, int32_t *to, int64_t e)
-{
-    if (e > EXPONENT_RANGE || e < -EXPONENT_RANGE) {
-        fail(rng, ITR_DIVERGED);
-        e = e > 0 ? EXPONENT_RANGE : -EXPONENT_RANGE;
-    }
-    *to = (int32_t)e;
-}
 
 /* ---- operands ---- */
 
@@ -378,7 +361,7 @@ static void add_rounded(const mode *m, const operand *o, const run *r, int64_t i
     const int64_t c = o->term->c.m;
     add_run64(o, r, 1, x);
     if (o->bits > HEADROOM && overflows(o, x, r->n)) {
-        fail(m->rng, ITR_DIVERGED);
+        itr_fail_step(m->rng, ITR_DIVERGED);
         return;
     }
     if (shift > HEADROOM) {
@@ -584,7 +567,7 @@ static void store_zero(const itr_requant_args *a, const operand *op, int64_t n, 
     }
     memset(a->y, 0, (size_t)n * width);
     if (!a->sticky) {
-        set_exponent(a->rng, a->e_y, e);
+        itr_set_exponent(a->rng, a->e_y, e);
     }
 }
 
@@ -665,7 +648,7 @@ static bool prepare(const itr_requant_args *a, size_t width, sum *s, int *shift)
                 }                                                                                  \
             }                                                                                      \
         }                                                                                          \
-        set_exponent(a->rng, a->e_y, s.e + shift);                                                 \
+        itr_set_exponent(a->rng, a->e_y, s.e + shift);                                                 \
     }
 DEFINE_REQUANT(itr_requant_i8_ref, int8_t)
 DEFINE_REQUANT(itr_requant_i16_ref, int16_t)
@@ -737,14 +720,14 @@ void itr_grid_add_ref(const itr_grid_add_args *a)
         return;
     }
     if (bits + coefficient_bits(term.c.m) > HEADROOM) {
-        fail(a->rng, ITR_DIVERGED);
+        itr_fail_step(a->rng, ITR_DIVERGED);
         return;
     }
     if (*a->e_grid == ITR_EXPONENT_UNSET) {
-        set_exponent(a->rng, a->e_grid, o.e_min + bits - 1 - ITR_GRID_BITS);
+        itr_set_exponent(a->rng, a->e_grid, o.e_min + bits - 1 - ITR_GRID_BITS);
     }
     const int64_t gap = o.e_min - *a->e_grid;
     if (gap + bits + coefficient_bits(term.c.m) > HEADROOM || !accumulate(&m, &o, a->n, gap, acc)) {
-        fail(a->rng, ITR_DIVERGED);
+        itr_fail_step(a->rng, ITR_DIVERGED);
     }
 }

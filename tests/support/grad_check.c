@@ -170,6 +170,7 @@ static double run_case(const grad_case *c, const arithmetic_bar *arith, int32_t 
     gb_set(b, "batch=3 optimizer=sgd lr=16");
     gb_set(b, itc_format(b->ctx, "arith=%s", arith->name));
     gb_set(b, itc_format(b->ctx, "loss=%s", c->loss ? c->loss : "mse"));
+    gb_set(b, c->settings);
     gb_run_to(b, ITC_STAGE_MEMORY, "reuse");
     gb_spread(b);
     gb_start(b);

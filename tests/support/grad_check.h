@@ -30,6 +30,7 @@ typedef struct grad_case {
     int axis;         /**< of the classes; 0: 1 */
     double smoothing, ignore, weight;
     const char *reference; /**< what is differentiated, where that is not the same text */
+    const char *settings;  /**< of the compiler, "NAME=VALUE …"; NULL: none */
 } grad_case;
 
 /** Every case in float32, int16 and int8, with one row and with three; fails the test beyond the

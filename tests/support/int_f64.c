@@ -198,12 +198,14 @@ static void eval_binary(int_f64 *f, const itc_node *n, double *y)
     } while (next_index(&s, index));
 }
 
+/** Sums of operand 0, or of the products of both, over `axes`. */
 static void eval_reduce(int_f64 *f, const itc_node *n, double *y)
 {
-    const shape x = shape_of(f, n->in[0]), s = shape_of(f, n->out[0]);
+    const shape a = shape_of(f, n->in[0]), b = shape_of(f, n->in[n->n_in - 1]);
+    const shape s = shape_of(f, n->out[0]), x = a.count >= b.count ? a : b;
     const itc_attr *axes = itc_attr_find(n, "axes");
     uint32_t mask = 0;
-    int64_t index[ITC_MAX_RANK] = {0}, k = 0;
+    int64_t index[ITC_MAX_RANK] = {0};
     for (int i = 0; i < axes->n; i++) {
         mask |= 1u << axes->u.ints[i];
     }
@@ -213,8 +215,25 @@ static void eval_reduce(int_f64 *f, const itc_node *n, double *y)
         for (int i = 0; i < x.rank; i++) {
             at = (mask >> i & 1) != 0 ? at : at * x.dim[i] + index[i];
         }
-        y[at] += in(f, n, 0)[k++];
+        const double v = in(f, n, 0)[offset(&a, x.rank, index)];
+        y[at] += n->n_in > 1 ? v * in(f, n, 1)[offset(&b, x.rank, index)] : v;
     } while (next_index(&x, index));
+}
+
+/** Scale, and what multiplies xhat and stands alone: of means over n elements a slice. */
+static void eval_norm_grad(int_f64 *f, const itc_node *n, double *y)
+{
+    const shape s = shape_of(f, n->out[0]);
+    const double count = (double)(shape_of(f, n->in[3]).count / s.count);
+    for (int64_t i = 0; i < s.count; i++) {
+        const double scale = in(f, n, 2)[i];
+        y[i] = scale;
+        f->x[n->out[1]->id][i] = -scale * in(f, n, 1)[i] / count;
+        f->x[n->out[2]->id][i] = itc_int(n, "center") ? -scale * in(f, n, 0)[i] / count : 0;
+    }
+    for (int i = 0; i < 3; i++) {
+        f->slot[n->out[i]->exp.slot] = gb_exponent(f->b, n->out[i]);
+    }
 }
 
 /* ---- windows ---- */
@@ -455,6 +474,8 @@ static const struct {
     {"Mul", eval_binary},
     {"Div", eval_binary},
     {"ReduceSumTo", eval_reduce},
+    {"ReduceDot", eval_reduce},
+    {"NormGrad", eval_norm_grad},
     {"ConvGradInput", eval_conv_grad},
     {"ConvGradWeight", eval_conv_grad},
     {"MaxPoolGrad", eval_maxpool_grad},

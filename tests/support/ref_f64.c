@@ -76,12 +76,77 @@ static void eval_dropout(ref_model *r, const itc_node *n, ref_tensor *y)
     }
 }
 
+/* ---- normalisation ---- */
+
+/** y = (x - mean) / sqrt(var + eps) of x as [outer, slices, inner]. */
+static void normalize(const ref_tensor *x, int64_t outer, int64_t slices, double eps, bool center,
+                      ref_tensor *y)
+{
+    const int64_t inner = x->count / (outer * slices);
+    for (int64_t s = 0; s < slices; s++) {
+        double sum = 0, squares = 0;
+        const double n = (double)(outer * inner);
+        for (int64_t i = 0; i < outer * inner; i++) {
+            const double v = x->x[(i / inner * slices + s) * inner + i % inner];
+            sum += center ? v : 0;
+            squares += v * v;
+        }
+        const double mean = sum / n, var = squares / n - mean * mean;
+        for (int64_t i = 0; i < outer * inner; i++) {
+            const int64_t k = (i / inner * slices + s) * inner + i % inner;
+            y->x[k] = (x->x[k] - mean) / sqrt(var + eps);
+        }
+    }
+}
+
+/** y * scale + bias, numbers that repeat `inner` times each. */
+static void scale_and_shift(ref_tensor *y, const ref_tensor *scale, const ref_tensor *bias,
+                            int64_t inner)
+{
+    for (int64_t i = 0; i < y->count; i++) {
+        y->x[i] *= scale->x[i / inner % scale->count];
+        y->x[i] += bias ? bias->x[i / inner % bias->count] : 0;
+    }
+}
+
+static void eval_layer_norm(ref_model *r, const itc_node *n, ref_tensor *y)
+{
+    const ref_tensor *x = in(r, n, 0);
+    const int64_t axis = attr_int(n, "axis", -1);
+    const int64_t slices = product(x, 0, (int)(axis < 0 ? axis + x->rank : axis));
+    const bool center = strcmp(n->op->name, "RMSNormalization") != 0;
+    reset(r, y, x->rank, x->dim);
+    normalize(x, 1, slices, attr_float(n, "epsilon", 1e-5), center, y);
+    scale_and_shift(y, in(r, n, 1), n->n_in > 2 ? in(r, n, 2) : NULL, 1);
+}
+
+static void eval_group_norm(ref_model *r, const itc_node *n, ref_tensor *y)
+{
+    const ref_tensor *x = in(r, n, 0), *scale = in(r, n, 1);
+    const int64_t groups = attr_int(n, "num_groups", x->dim[1]); /* instance normalisation: each */
+    reset(r, y, x->rank, x->dim);
+    normalize(x, 1, x->dim[0] * groups, attr_float(n, "epsilon", 1e-5), true, y);
+    scale_and_shift(y, scale, in(r, n, 2), product(x, 1, x->rank) / scale->count);
+}
+
+static void eval_mean_variance(ref_model *r, const itc_node *n, ref_tensor *y)
+{
+    const ref_tensor *x = in(r, n, 0); /* axes 0, 2, 3 */
+    reset(r, y, x->rank, x->dim);
+    normalize(x, x->dim[0], x->dim[1], 0, true, y);
+}
+
 static void eval_batch_norm(ref_model *r, const itc_node *n, ref_tensor *y)
 {
     const ref_tensor *x = in(r, n, 0), *scale = in(r, n, 1), *bias = in(r, n, 2);
     const ref_tensor *mean = in(r, n, 3), *var = in(r, n, 4);
     const int64_t inner = product(x, 2, x->rank);
     reset(r, y, x->rank, x->dim);
+    if (attr_int(n, "training_mode", 0) != 0) {
+        normalize(x, x->dim[0], x->dim[1], attr_float(n, "epsilon", 1e-5), true, y);
+        scale_and_shift(y, scale, bias, inner);
+        return;
+    }
     for (int64_t i = 0; i < x->count; i++) {
         const int64_t c = i / inner % x->dim[1];
         const double deviation = sqrt(var->x[c] + attr_float(n, "epsilon", 1e-5));
@@ -397,6 +462,11 @@ static const ref_operator table[] = {
     {"Reshape", eval_reshape},     {"Flatten", eval_view},
     {"Squeeze", eval_view},        {"Unsqueeze", eval_view},
     {"Transpose", eval_transpose}, {"BatchNormalization", eval_batch_norm},
+    {"LayerNormalization", eval_layer_norm},
+    {"RMSNormalization", eval_layer_norm},
+    {"InstanceNormalization", eval_group_norm},
+    {"GroupNormalization", eval_group_norm},
+    {"MeanVarianceNormalization", eval_mean_variance},
     {NULL, NULL},
 };
 

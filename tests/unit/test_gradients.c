@@ -293,13 +293,57 @@ static void arithmetic(void **state)
 #define STATISTICS                                                                                 \
     "par s [3] 0.5..1.5; par b [3]; const m [3] 0.2,-0.3,0.1; const v [3] 0.7,2,0.25;"
 
-static void normalisation(void **state)
+static void frozen_normalisation(void **state)
 {
     static const grad_case cases[] = {
-        {.text = X("3,4,5") STATISTICS "y = BatchNormalization(a, s, b, m, v)"},
-        {.text = X("3,5") STATISTICS "y = BatchNormalization(a, s, b, m, v) epsilon=0.1"},
-        {.text = X("3") STATISTICS "n = BatchNormalization(a, s, b, m, v); y = Tanh(n)"},
-        {.text = "opset 9;" X("3,2,2") STATISTICS "y = BatchNormalization(a, s, b, m, v)"},
+        {.text = X("3,4,5") STATISTICS "y = BatchNormalization(a, s, b, m, v)",
+         .settings = "norm=frozen"},
+        {.text = X("3,5") STATISTICS "y = BatchNormalization(a, s, b, m, v) epsilon=0.1",
+         .settings = "norm=frozen"},
+        {.text = X("3") STATISTICS "n = BatchNormalization(a, s, b, m, v); y = Tanh(n)",
+         .settings = "norm=frozen"},
+        {.text = "opset 9;" X("3,2,2") STATISTICS "y = BatchNormalization(a, s, b, m, v)",
+         .settings = "norm=frozen"},
+    };
+    RUN(cases)
+}
+
+#define TRAINING "BatchNormalization(a, s, b, m, v) training_mode=1"
+/* what follows makes the gradient of a constant and of xhat differ from 0 */
+#define BEHIND "; par q [3,4,5]; z = Mul(n, q); y = Tanh(z)"
+
+static void batch_normalisation(void **state)
+{
+    static const grad_case cases[] = {
+        {.text = X("3,4,5") STATISTICS "n = " TRAINING BEHIND},
+        {.text = X("3,4,5") STATISTICS "n = " TRAINING " epsilon=0.5" BEHIND},
+        {.text = X("3,8") STATISTICS "n = " TRAINING "; r = Relu(n); y = Mul(r, a)"},
+        {.text = X("3,4,5") STATISTICS "n = " TRAINING "; e = Add(n, a); y = Relu(e)"},
+        {.text = X("2,6,6") "par w [3,2,3,3];" STATISTICS
+                            "a2 = Conv(a, w); n = BatchNormalization(a2, s, b, m, v) "
+                            "training_mode=1; par q [3,4,4]; z = Mul(n, q); y = Tanh(z)"},
+    };
+    RUN(cases)
+}
+
+static void other_normalisation(void **state)
+{
+    static const grad_case cases[] = {
+        {.text = X("3,8") "par s [8] 0.5..1.5; par b [8]; n = LayerNormalization(a, s, b); "
+                          "par q [3,8]; z = Mul(n, q); y = Tanh(z)"},
+        {.text = X("3,4,5") "par s [4,5] 0.5..1.5; n = LayerNormalization(a, s) axis=2 "
+                            "epsilon=0.1; par q [3,4,5]; y = Mul(n, q)"},
+        {.text = "opset 23;" X("3,8") "par s [8] 0.5..1.5; n = RMSNormalization(a, s); "
+                                      "par q [3,8]; y = Mul(n, q)"},
+        {.text = X("3,4,5") "par s [3] 0.5..1.5; par b [3]; "
+                            "n = InstanceNormalization(a, s, b)" BEHIND},
+        {.text = "opset 21;" X("4,3,5") "par s [4] 0.5..1.5; par b [4]; "
+                                        "n = GroupNormalization(a, s, b) num_groups=2; "
+                                        "par q [4,3,5]; y = Mul(n, q)"},
+        {.text = "opset 18;" X("4,3,5") "par s [2] 0.5..1.5; par b [2]; "
+                                        "n = GroupNormalization(a, s, b) num_groups=2; "
+                                        "par q [4,3,5]; y = Mul(n, q)"},
+        {.text = X("3,4,5") "n = MeanVarianceNormalization(a)" BEHIND},
     };
     RUN(cases)
 }
@@ -442,7 +486,9 @@ int main(void)
         cmocka_unit_test(softmax),
         cmocka_unit_test(shapes),
         cmocka_unit_test(arithmetic),
-        cmocka_unit_test(normalisation),
+        cmocka_unit_test(frozen_normalisation),
+        cmocka_unit_test(batch_normalisation),
+        cmocka_unit_test(other_normalisation),
         cmocka_unit_test(many_uses),
         cmocka_unit_test(cross_entropy),
         cmocka_unit_test(mean_squares),

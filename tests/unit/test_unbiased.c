@@ -446,7 +446,16 @@ static const bias_case cases[] = {
      .text = "in x [N,2,5,5]; par w [3,2,3,3]; c = Conv(x, w); par s [3] 0.5..1.5; par b [3];"
              "const m [3] 0.2,-0.3,0.1; const v [3] 0.7,2,0.25;"
              "n = BatchNormalization(c, s, b, m, v); r = Relu(n); par u [4,3,2,2];"
-             "y = Conv(r, u)"},
+             "y = Conv(r, u)",
+     .slack = 0x1p-18},
+    {.name = "layer normalisation",
+     .text = "in x [N,3,5]; par u [5,8]; h = MatMul(x, u); par s [8] 0.5..1.5; par b [8];"
+             "n = LayerNormalization(h, s, b); par w [8,4]; y = MatMul(n, w)",
+     .slack = 0x1p-18},
+    {.name = "gates of channels",
+     .text = "in x [N,3,4,4]; par w [3,3,1,1]; c = Conv(x, w); g = GlobalAveragePool(c);"
+             "par u [3,3,1,1]; d = Conv(g, u); s = Sigmoid(d); m = Mul(c, s); par v [2,3,2,2];"
+             "y = Conv(m, v)"},
     {.name = "batched products, moves",
      .text = "in x [N,3,4]; par p [3,4]; a = Add(x, p); t = Transpose(a) perm=0,2,1;"
              "m = MatMul(a, t); ints s 0,-1; r = Reshape(m, s); par w [9,4]; y = MatMul(r, w)"},
