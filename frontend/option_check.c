@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "passes/optimizer.h"
 #include "passes/pass.h"
 #include "runtime/host/args.h"
 #include "runtime/host/decimal.h"
@@ -89,35 +90,12 @@ itc_status itc_check_loss(itc_ctx *ctx, const itc_option_def *d, const char *val
     return check_word(ctx, d, kind, strcspn(kind, ":,"), "cross-entropy|mse|graph", "l1|bce|ctc");
 }
 
-/** A number of 0 <= x < 1 as the optimizer takes it. */
-static bool is_fraction(const char *s, size_t n)
-{
-    itr_scalar x;
-    return itr_parse_scalar_n(s, n, &x) && x.m >= 0 && (x.m == 0 || x.e <= -31);
-}
-
 itc_status itc_check_optimizer(itc_ctx *ctx, const itc_option_def *d, const char *value)
 {
-    const size_t name = strcspn(value, ",");
-    bool momentum = false, nesterov = false;
-    ITC_TRY(check_word(ctx, d, value, name, "sgd", "adam|adamw|rmsprop|adagrad"));
-    for (const char *p = value + name; *p == ',';) {
-        const char *item = ++p;
-        const size_t n = strcspn(item, ",");
-        const bool m = n > 9 && strncmp(item, "momentum=", 9) == 0 && is_fraction(item + 9, n - 9);
-        const bool w =
-            n > 13 && strncmp(item, "weight-decay=", 13) == 0 && is_fraction(item + 13, n - 13);
-        const bool nest = n == 8 && strncmp(item, "nesterov", 8) == 0;
-        if (!m && !w && !nest) {
-            return refuse(ctx, d, itc_strndup(ctx, item, n),
-                          "momentum=M, nesterov or weight-decay=W with 0 <= M, W < 1");
-        }
-        momentum = momentum || (m && strspn(item + 9, "0.") < n - 9);
-        nesterov = nesterov || nest;
-        p += n;
-    }
-    return nesterov && !momentum ? refuse(ctx, d, value, "a momentum above 0 beside nesterov")
-                                 : ITC_OK;
+    itc_optimizer o;
+    bool unknown = false;
+    const char *expected = itc_optimizer_parse(value, &o, &unknown);
+    return expected ? refuse(ctx, d, value, expected) : ITC_OK;
 }
 
 itc_status itc_check_lr(itc_ctx *ctx, const itc_option_def *d, const char *value)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "frontend/option_check.h"
+#include "passes/optimizer.h"
 #include "runtime/host/decimal.h"
 
 static const itc_command_def commands[] = {
@@ -313,6 +314,20 @@ static itc_attr setting_of(const itc_options *o, int i)
     return a;
 }
 
+/** Without --lr, the optimizer's own rate. */
+static void set_default_lr(const itc_options *o, itc_graph *g)
+{
+    itc_optimizer optimizer;
+    bool unknown = false;
+    if (!o->given[ITC_OPT_lr] &&
+        !itc_optimizer_parse(o->value[ITC_OPT_optimizer], &optimizer, &unknown)) {
+        const itc_attr lr = {.name = options[ITC_OPT_lr].id,
+                             .kind = ITC_ATTR_STRING,
+                             .u.s = itc_optimizer_default_lr(optimizer.kind)};
+        itc_setting_set(g, lr);
+    }
+}
+
 void itc_options_apply(const itc_options *o, itc_graph *g)
 {
     for (int i = 0; i < ITC_OPT_COUNT; i++) {
@@ -320,6 +335,7 @@ void itc_options_apply(const itc_options *o, itc_graph *g)
             itc_setting_set(g, setting_of(o, i));
         }
     }
+    set_default_lr(o, g);
 }
 
 static const char *setting_text(const itc_graph *g, const itc_option_def *d)
@@ -351,6 +367,9 @@ itc_status itc_options_apply_late(const itc_options *o, itc_graph *g)
         }
         if (!same) {
             itc_setting_set(g, want);
+        }
+        if (!same && i == ITC_OPT_optimizer) {
+            set_default_lr(o, g);
         }
     }
     return ITC_OK;

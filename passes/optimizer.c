@@ -1,56 +1,135 @@
 /*
- * The optimizer as graph: linear combinations of the parameter, its gradient and its slots.
+ * The optimizer as graph, for the gradient g = G/N of N samples (G their sum), as torch.optim
+ * defines it; w is the parameter, t the step from 1:
  *
- * SGD as PyTorch defines it (torch.optim.SGD, dampening 0), for the sum G over N samples:
- *     g = G/N + decay * w;   v' = momentum * v + g;   w' = w - lr * (nesterov ? g + momentum * v' : v')
+ *   sgd      g += decay w;  v' = momentum v + g;  w' = w - lr (nesterov ? g + momentum v' : v')
+ *   adam     g += decay w;  m' = m + (1 - beta1)(g - m);  s' = s + (1 - beta2)(g^2 - s)
+ *            w' = w - lr (m' / (1 - beta1^t)) / (sqrt(s' / (1 - beta2^t)) + eps)
+ *   adamw    the same, but w' = w - lr decay w - lr ... and no decay in g
+ *   rmsprop  g += decay w;  s' = s + (1 - alpha)(g^2 - s);  u = g / (sqrt(s') + eps)
+ *            w' = w - lr u, or with momentum b' = momentum b + u;  w' = w - lr b'
+ *   adagrad  g += decay w;  s' = s + g^2;  w' = w - lr g / (sqrt(s') + eps)
+ *
+ * Sums are Combine nodes, the squares MeanSquare, the quotients RootDiv (ir/ops/optim.c).
  */
 #include "passes/optimizer.h"
 
 #include <fnmatch.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct sgd {
-    double momentum, decay;
-    bool nesterov;
-} sgd;
+/* ---- what the option says ---- */
 
-static itc_status parse_sgd(itc_graph *g, sgd *o)
+typedef struct optimizer_row {
+    const char *name, *lr, *expected;
+    itc_optimizer defaults;
+} optimizer_row;
+
+#define BELOW_ONE " with numbers from 0 to below 1"
+
+static const optimizer_row kinds[] = {
+    [ITC_SGD] = {"sgd", "0.05", "sgd[,momentum=M][,nesterov][,weight-decay=W]" BELOW_ONE,
+                 {.kind = ITC_SGD}},
+    [ITC_ADAM] = {"adam", "0.001",
+                  "adam[,beta1=B][,beta2=B][,eps=E][,weight-decay=W]" BELOW_ONE,
+                  {.kind = ITC_ADAM, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8}},
+    [ITC_ADAMW] = {"adamw", "0.001",
+                   "adamw[,beta1=B][,beta2=B][,eps=E][,weight-decay=W]" BELOW_ONE,
+                   {.kind = ITC_ADAMW, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .decay = 0.01}},
+    [ITC_RMSPROP] = {"rmsprop", "0.01",
+                     "rmsprop[,alpha=A][,eps=E][,momentum=M][,weight-decay=W]" BELOW_ONE,
+                     {.kind = ITC_RMSPROP, .alpha = 0.99, .eps = 1e-8}},
+    [ITC_ADAGRAD] = {"adagrad", "0.01", "adagrad[,eps=E][,weight-decay=W]" BELOW_ONE,
+                     {.kind = ITC_ADAGRAD, .eps = 1e-10}}};
+
+/** A parameter, and which kinds have it. */
+static const struct {
+    const char *name;
+    size_t at;
+    unsigned kinds;
+} parameters[] = {
+    {"momentum", offsetof(itc_optimizer, momentum), 1u << ITC_SGD | 1u << ITC_RMSPROP},
+    {"weight-decay", offsetof(itc_optimizer, decay), ~0u},
+    {"beta1", offsetof(itc_optimizer, beta1), 1u << ITC_ADAM | 1u << ITC_ADAMW},
+    {"beta2", offsetof(itc_optimizer, beta2), 1u << ITC_ADAM | 1u << ITC_ADAMW},
+    {"alpha", offsetof(itc_optimizer, alpha), 1u << ITC_RMSPROP},
+    {"eps", offsetof(itc_optimizer, eps), ~(1u << ITC_SGD)}};
+
+/** A plain decimal number of 0 <= x < 1. */
+static bool parse_fraction(const char *s, size_t n, double *x)
+{
+    char text[32];
+    char *end = NULL;
+    if (n == 0 || n >= sizeof text || strspn(s, "0123456789.eE-+") < n) {
+        return false;
+    }
+    memcpy(text, s, n);
+    text[n] = 0;
+    *x = strtod(text, &end);
+    return *end == 0 && *x >= 0 && *x < 1;
+}
+
+static bool parse_parameter(const char *item, size_t n, itc_optimizer *o)
+{
+    if (n == 8 && strncmp(item, "nesterov", 8) == 0) {
+        o->nesterov = true;
+        return o->kind == ITC_SGD;
+    }
+    for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
+        const size_t len = strlen(parameters[i].name);
+        if (n > len && strncmp(item, parameters[i].name, len) == 0 && item[len] == '=') {
+            double *to = (double *)(void *)((char *)o + parameters[i].at);
+            return (parameters[i].kinds >> o->kind & 1) != 0 &&
+                   parse_fraction(item + len + 1, n - len - 1, to);
+        }
+    }
+    return false;
+}
+
+const char *itc_optimizer_parse(const char *text, itc_optimizer *o, bool *unknown)
+{
+    const size_t name = strcspn(text, ",");
+    int k = 0;
+    while (k < ITC_OPTIMIZER_COUNT &&
+           (strlen(kinds[k].name) != name || strncmp(kinds[k].name, text, name) != 0)) {
+        k++;
+    }
+    *unknown = k == ITC_OPTIMIZER_COUNT;
+    if (*unknown) {
+        return "sgd, adam, adamw, rmsprop or adagrad";
+    }
+    *o = kinds[k].defaults;
+    for (const char *p = text + name; *p == ',';) {
+        const char *item = ++p;
+        p += strcspn(item, ",");
+        if (!parse_parameter(item, (size_t)(p - item), o)) {
+            return kinds[k].expected;
+        }
+    }
+    return o->nesterov && !(o->momentum > 0) ? "a momentum above 0 beside nesterov" : NULL;
+}
+
+const char *itc_optimizer_default_lr(itc_optimizer_kind kind)
+{
+    return kinds[kind].lr;
+}
+
+static itc_status read_option(itc_graph *g, itc_optimizer *o)
 {
     const char *text = itc_setting_string(g, "optimizer", "sgd,momentum=0.9");
-    *o = (sgd){0};
-    if (strncmp(text, "sgd", 3) != 0 || (text[3] && text[3] != ',')) {
-        return itc_error(g->ctx, NULL, ITC_UNSUPPORTED, "E0314",
-                         "--optimizer %s is not available; there is sgd[,momentum=M][,nesterov]"
-                         "[,weight-decay=W]", text);
+    bool unknown = false;
+    const char *expected = itc_optimizer_parse(text, o, &unknown);
+    if (!expected) {
+        return ITC_OK;
     }
-    for (const char *p = text + 3; *p == ',';) {
-        p++;
-        char *end = (char *)(uintptr_t)p;
-        bool ok = false;
-        if (strncmp(p, "momentum=", 9) == 0) {
-            o->momentum = strtod(p + 9, &end);
-            ok = end > p + 9 && o->momentum >= 0 && o->momentum < 1;
-        } else if (strncmp(p, "weight-decay=", 13) == 0) {
-            o->decay = strtod(p + 13, &end);
-            ok = end > p + 13 && o->decay >= 0 && o->decay < 1;
-        } else if (strncmp(p, "nesterov", 8) == 0) {
-            o->nesterov = ok = true;
-            end += 8;
-        }
-        if (!ok || (*end && *end != ',')) {
-            return itc_error(g->ctx, NULL, ITC_RANGE, "E0315",
-                             "--optimizer %s: expected sgd[,momentum=M][,nesterov]"
-                             "[,weight-decay=W] with 0 <= M, W < 1", text);
-        }
-        p = end;
-    }
-    if (o->nesterov && !(o->momentum > 0)) {
-        return itc_error(g->ctx, NULL, ITC_RANGE, "E0315",
-                         "--optimizer %s: nesterov needs a momentum above 0", text);
-    }
-    return ITC_OK;
+    return unknown ? itc_error(g->ctx, NULL, ITC_UNSUPPORTED, "E0314",
+                               "--optimizer %s is not available; there is %s", text, expected)
+                   : itc_error(g->ctx, NULL, ITC_RANGE, "E0315", "--optimizer %s: expected %s", text,
+                               expected);
 }
+
+/* ---- nodes ---- */
 
 /** A zero-initialised state tensor of w's shape. */
 static itc_value *new_slot(itc_graph *g, const itc_value *w, const char *suffix)
@@ -146,36 +225,146 @@ itc_status itc_optimizer_add_stat(itc_graph *g, itc_value *stat)
     return ITC_OK;
 }
 
+/* ---- the optimizers ---- */
+
+/** What the update of one tensor is made of. */
+typedef struct update {
+    itc_graph *g;
+    const itc_optimizer *o;
+    const itc_node *origin;
+    itc_value *w, *dw;
+    itc_coef decay; /**< of w */
+} update;
+
+static const itc_coef inv_n = {1, ITC_SYM_INV_N}, one = {1, ITC_SYM_NONE}, minus_lr = {-1, ITC_SYM_LR};
+
+static itc_coef number(double v)
+{
+    return (itc_coef){v, ITC_SYM_NONE};
+}
+
+static const char *named(const update *u, const char *suffix)
+{
+    return itc_format(u->g->ctx, "%s.%s", u->w->name, suffix);
+}
+
+/** w' = w - lr * step, less lr * decoupled * w. */
+static itc_status move(const update *u, itc_value *step, double decoupled)
+{
+    return combine(u->g, u->origin, 3, (itc_value *[]){u->w, step, u->w},
+                   (itc_coef[]){one, minus_lr, {-decoupled, ITC_SYM_LR}}, named(u, "new"),
+                   &u->w->next_state);
+}
+
+/** A slot that becomes the combination of itself and others; *next is its new value. */
+static itc_status running_sum(const update *u, const char *suffix, int n, itc_value **in,
+                              const itc_coef *c, itc_value **next)
+{
+    itc_value *v = new_slot(u->g, u->w, suffix);
+    for (int i = 0; i < n; i++) {
+        in[i] = in[i] ? in[i] : v;
+    }
+    ITC_TRY(combine(u->g, u->origin, n, in, c, itc_format(u->g->ctx, "%s.new", v->name), next));
+    v->next_state = *next;
+    return ITC_OK;
+}
+
+static itc_status add_sgd(const update *u)
+{
+    const itc_coef momentum = number(u->o->momentum);
+    itc_value *step = NULL;
+    if (!(u->o->momentum > 0)) {
+        ITC_TRY(combine(u->g, u->origin, 2, (itc_value *[]){u->dw, u->w},
+                        (itc_coef[]){inv_n, u->decay}, named(u, "step"), &step));
+        return move(u, step, 0);
+    }
+    ITC_TRY(running_sum(u, "momentum", 3, (itc_value *[]){NULL, u->dw, u->w},
+                        (itc_coef[]){momentum, inv_n, u->decay}, &step));
+    if (u->o->nesterov) {
+        ITC_TRY(combine(u->g, u->origin, 3, (itc_value *[]){step, u->dw, u->w},
+                        (itc_coef[]){momentum, inv_n, u->decay}, named(u, "step"), &step));
+    }
+    return move(u, step, 0);
+}
+
+/** s' = (1 - decay) s + rate g^2, in a slot. */
+static itc_status mean_square(const update *u, const char *suffix, itc_value *gradient, double decay,
+                              double rate, itc_value **next)
+{
+    itc_value *s = new_slot(u->g, u->w, suffix);
+    itc_value *in[2] = {s, gradient};
+    itc_node *n = NULL;
+    ITC_TRY(itc_build(u->g, &itc_op_MeanSquare, u->origin, 2, in, 1, &n));
+    itc_set_float(u->g, n, "decay", decay);
+    itc_set_float(u->g, n, "rate", rate);
+    itc_value_rename(u->g, n->out[0], itc_format(u->g->ctx, "%s.new", s->name));
+    *next = s->next_state = n->out[0];
+    return ITC_OK;
+}
+
+static itc_status root_div(const update *u, itc_value *x, itc_value *s, itc_value **out)
+{
+    itc_value *in[2] = {x, s};
+    itc_node *n = NULL;
+    ITC_TRY(itc_build(u->g, &itc_op_RootDiv, u->origin, 2, in, 1, &n));
+    itc_set_float(u->g, n, "beta1", u->o->beta1);
+    itc_set_float(u->g, n, "beta2", u->o->beta2);
+    itc_set_float(u->g, n, "eps", u->o->eps);
+    itc_value_rename(u->g, n->out[0], named(u, "step"));
+    *out = n->out[0];
+    return ITC_OK;
+}
+
+static itc_status add_adam(const update *u, itc_value *gradient, double decoupled)
+{
+    const double rest = 1 - u->o->beta1;
+    itc_value *m = NULL, *s = NULL, *step = NULL;
+    ITC_TRY(running_sum(u, "exp_avg", 3, (itc_value *[]){NULL, gradient, NULL},
+                        (itc_coef[]){one, number(rest), number(-rest)}, &m));
+    ITC_TRY(mean_square(u, "exp_avg_sq", gradient, 1 - u->o->beta2, 1 - u->o->beta2, &s));
+    ITC_TRY(root_div(u, m, s, &step));
+    return move(u, step, decoupled);
+}
+
+static itc_status add_rmsprop(const update *u, itc_value *gradient)
+{
+    itc_value *s = NULL, *step = NULL;
+    ITC_TRY(mean_square(u, "square_avg", gradient, 1 - u->o->alpha, 1 - u->o->alpha, &s));
+    ITC_TRY(root_div(u, gradient, s, &step));
+    if (u->o->momentum > 0) {
+        ITC_TRY(running_sum(u, "momentum", 2, (itc_value *[]){NULL, step},
+                            (itc_coef[]){number(u->o->momentum), one}, &step));
+    }
+    return move(u, step, 0);
+}
+
+static itc_status add_adagrad(const update *u, itc_value *gradient)
+{
+    itc_value *s = NULL, *step = NULL;
+    ITC_TRY(mean_square(u, "sum", gradient, 0, 1, &s));
+    ITC_TRY(root_div(u, gradient, s, &step));
+    return move(u, step, 0);
+}
+
 itc_status itc_optimizer_add(itc_graph *g, itc_value *w, itc_value *dw)
 {
-    sgd o;
-    ITC_TRY(parse_sgd(g, &o));
+    itc_optimizer o;
+    ITC_TRY(read_option(g, &o));
     const itc_node *origin = dw->def;
     if (several_micro_batches(g)) {
         ITC_TRY(accumulate(g, w, &dw));
     }
     g->insert = ITC_UPDATE;
-    const itc_coef inv_n = {1, ITC_SYM_INV_N};
-    const itc_coef decay = {decays(g, w) ? o.decay : 0, ITC_SYM_NONE};
-    const itc_coef momentum = {o.momentum, ITC_SYM_NONE};
-    const itc_coef one = {1, ITC_SYM_NONE}, minus_lr = {-1, ITC_SYM_LR};
-    itc_value *step = NULL;
-    if (o.momentum > 0) {
-        itc_value *v = new_slot(g, w, "momentum");
-        itc_value *next = NULL;
-        const char *name = itc_format(g->ctx, "%s.new", v->name);
-        ITC_TRY(combine(g, origin, 3, (itc_value *[]){v, dw, w},
-                        (itc_coef[]){momentum, inv_n, decay}, name, &next));
-        v->next_state = step = next;
-        if (o.nesterov) {
-            ITC_TRY(combine(g, origin, 3, (itc_value *[]){next, dw, w},
-                            (itc_coef[]){momentum, inv_n, decay},
-                            itc_format(g->ctx, "%s.step", w->name), &step));
-        }
-    } else {
-        ITC_TRY(combine(g, origin, 2, (itc_value *[]){dw, w}, (itc_coef[]){inv_n, decay},
-                        itc_format(g->ctx, "%s.step", w->name), &step));
+    const double decay = decays(g, w) ? o.decay : 0;
+    const bool decoupled = o.kind == ITC_ADAMW;
+    const update u = {g, &o, origin, w, dw, number(decoupled ? 0 : decay)};
+    itc_value *gradient = NULL;
+    if (o.kind == ITC_SGD) {
+        return add_sgd(&u);
     }
-    return combine(g, origin, 2, (itc_value *[]){w, step}, (itc_coef[]){one, minus_lr},
-                   itc_format(g->ctx, "%s.new", w->name), &w->next_state);
+    ITC_TRY(combine(g, origin, 2, (itc_value *[]){dw, w}, (itc_coef[]){inv_n, u.decay},
+                    named(&u, "gradient"), &gradient));
+    return o.kind == ITC_RMSPROP   ? add_rmsprop(&u, gradient)
+           : o.kind == ITC_ADAGRAD ? add_adagrad(&u, gradient)
+                                   : add_adam(&u, gradient, decoupled ? decay : 0);
 }

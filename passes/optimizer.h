@@ -1,10 +1,37 @@
+/**
+ * The optimizer's part of the graph.
+ */
 #ifndef ITC_PASSES_OPTIMIZER_H
 #define ITC_PASSES_OPTIMIZER_H
 
 #include "ir/op.h"
 
+typedef enum itc_optimizer_kind {
+    ITC_SGD,
+    ITC_ADAM,
+    ITC_ADAMW,
+    ITC_RMSPROP,
+    ITC_ADAGRAD,
+    ITC_OPTIMIZER_COUNT
+} itc_optimizer_kind;
+
+/** What --optimizer says; the parameters of the same names in torch.optim. */
+typedef struct itc_optimizer {
+    itc_optimizer_kind kind;
+    double momentum, decay, beta1, beta2, alpha, eps;
+    bool nesterov;
+} itc_optimizer;
+
 /**
- * Appends the update of parameter `w` with gradient `dw` to UPDATE (and, when a step has several
+ * Parses KIND[,NAME=VALUE...][,nesterov]. NULL, or what was expected; *unknown then says whether
+ * there is no such kind at all.
+ */
+const char *itc_optimizer_parse(const char *text, itc_optimizer *o, bool *unknown);
+/** The learning rate that torch.optim takes by default; of sgd, ours. */
+const char *itc_optimizer_default_lr(itc_optimizer_kind kind);
+
+/**
+ * Appends to UPDATE what makes w's next state from the sum dw of its gradients (and, with several
  * micro-batches, the sum over them to BACKWARD), with the optimizer slots that it needs.
  */
 ITC_NODISCARD itc_status itc_optimizer_add(itc_graph *g, itc_value *w, itc_value *dw);

@@ -19,4 +19,7 @@ int32_t itr_grid_next(const int64_t *acc, int64_t n, int32_t e_grid);
 /** The same from the magnitudes of acc, joined by or: their leading bit is that of the largest. */
 int32_t itr_grid_exponent(uint64_t all, int32_t e_grid);
 
+/** 1 - b^n for 0 <= b < 1 and n >= 0, with a mantissa of 31 bits, truncated (0 for n = 0). */
+itr_scalar itr_one_minus_power(itr_scalar b, int64_t n);
+
 #endif

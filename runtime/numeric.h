@@ -22,6 +22,9 @@ static inline uint64_t itr_abs64(int64_t x)
 /** Bits of x: 0 for 0, else floor(log2 x) + 1. */
 static inline int itr_bitlen64(uint64_t x)
 {
+#if defined(__GNUC__)
+    return x != 0 ? 64 - __builtin_clzll(x) : 0;
+#else
     int n = 0;
     for (int s = 32; s > 0; s >>= 1) {
         if (x >> s) {
@@ -30,6 +33,7 @@ static inline int itr_bitlen64(uint64_t x)
         }
     }
     return n + (x != 0);
+#endif
 }
 
 /** Smallest n with x <= 2^n; 0 for 0. */
@@ -184,6 +188,37 @@ static inline itr_scalar itr_scalar_mul(itr_scalar a, itr_scalar b)
     }
     out.m = negative ? -(int32_t)mag : (int32_t)mag;
     return out;
+}
+
+/**
+ * floor(sqrt(x)), exactly. Inside: 1/sqrt of the upper bits by Newton's iteration from a straight
+ * line, the root from it within a few units, then the last steps by comparison.
+ */
+static inline uint32_t itr_isqrt64(uint64_t x)
+{
+    if (x == 0) {
+        return 0;
+    }
+    const int s = (64 - itr_bitlen64(x)) & ~1;
+    const uint64_t n = x << s;      /* 2^62 or more */
+    const uint64_t high = n >> 32;  /* Q32, from 1/4 to below 1 */
+    uint64_t r = UINT64_C(2242000000) - (high * 1258000000 >> 32); /* 1/sqrt in Q30 within 11 % */
+    for (int i = 0; i < 3; i++) {
+        const uint64_t square = (r * r >> 30) * high >> 32;
+        r = r * ((UINT64_C(3) << 30) - square) >> 31;
+    }
+    uint64_t root = high * r >> 30;
+    root = root < UINT32_MAX ? root : UINT32_MAX;
+    const int64_t rest = (int64_t)(n - root * root);
+    const int64_t closer = (int64_t)root + ((rest >> 31) * (int64_t)r >> 32);
+    root = closer < UINT32_MAX ? (uint64_t)closer : UINT32_MAX;
+    while (root * root > n) {
+        root--;
+    }
+    while (root < UINT32_MAX && (root + 1) * (root + 1) <= n) {
+        root++;
+    }
+    return (uint32_t)(root >> (s / 2));
 }
 
 #endif

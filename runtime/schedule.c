@@ -1,6 +1,7 @@
 /**
  * Learning rates in integer arithmetic (NUMERICS.md: "Schedules").
  */
+#include "core.h"
 #include "numeric.h"
 
 /** A non-negative number m * 2^e with m = 0 or 2^62 <= m < 2^63: room for errors below 2^-55. */
@@ -143,5 +144,12 @@ itr_scalar itr_schedule_at(const itr_schedule *s, int64_t step)
     }
     out.m = s->lr.m < 0 ? -(int32_t)m : (int32_t)m;
     out.e = (int32_t)(w.e < 1 << 20 ? w.e : 1 << 20);
+    return out;
+}
+
+itr_scalar itr_one_minus_power(itr_scalar b, int64_t n)
+{
+    const wide w = wide_complement(wide_power(wide_of(itr_abs64(b.m), b.e), (uint64_t)n));
+    const itr_scalar out = {(int32_t)(w.m >> 32), w.m != 0 ? (int32_t)w.e + 32 : 0};
     return out;
 }

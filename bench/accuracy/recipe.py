@@ -13,9 +13,8 @@ import argparse, fnmatch, json, math, os, subprocess, sys, tempfile
 import numpy as np, onnx, torch, torch.nn as nn, torch.nn.functional as F
 from onnx import numpy_helper
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path += [HERE, os.path.dirname(HERE)]
-from mnist import idx
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import datasets
 from pipeline import order
 
 BATCH, ROWS = 64, 2000
@@ -51,6 +50,16 @@ RECIPES = [
      {"rate": lambda t: (t + 1) / 5 if t < 5 else cosine(t)}),
     ("steps of 12", "--optimizer sgd,momentum=0.9 --schedule step:12:0.3", sgd(momentum=0.9), {"rate": lambda t: 0.3 ** (t // 12)}),
     ("linear", "--optimizer sgd,momentum=0.9 --schedule linear:60", sgd(momentum=0.9), {"rate": lambda t: 1 - t / 60}),
+    ("adam", "--optimizer adam", adam(), {}),
+    ("adam, decay, betas", "--optimizer adam,beta1=0.8,beta2=0.99,eps=0.001,weight-decay=0.01",
+     adam(betas=(0.8, 0.99), eps=1e-3, weight_decay=0.01), {}),
+    ("adamw", "--optimizer adamw,weight-decay=0.05 --no-decay *.bias", adam(torch.optim.AdamW, weight_decay=0.05),
+     {"no_decay": "*.bias"}),
+    ("adam, micro-batch", "--optimizer adam --micro-batch 16 --schedule cosine:40 --warmup 5", adam(),
+     {"micro": 16, "rate": lambda t: (t + 1) / 5 if t < 5 else cosine(t)}),
+    ("rmsprop", "--optimizer rmsprop,weight-decay=0.001", adam(torch.optim.RMSprop, weight_decay=0.001), {}),
+    ("rmsprop, momentum", "--optimizer rmsprop,alpha=0.9,momentum=0.5", adam(torch.optim.RMSprop, alpha=0.9, momentum=0.5), {}),
+    ("adagrad", "--optimizer adagrad", adam(torch.optim.Adagrad, lr=0.01), {}),
 ]
 
 
@@ -69,7 +78,7 @@ def torch_run(start, recipe, x, y, rows, steps):
             g["lr"] = base * more.get("rate", lambda _: 1)(t)
         opt.zero_grad()
         total = 0
-        at = rows[t * BATCH:(t + 1) * BATCH]
+        at = rows[t]
         for k in range(0, len(at), micro):
             part = at[k:k + micro]
             out = model(torch.from_numpy(x[part].astype(np.float32) / 255))
@@ -105,8 +114,9 @@ def main():
     a = a.parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    x, y = idx(f"{a.data}/train-images-idx3-ubyte")[:ROWS, None], idx(f"{a.data}/train-labels-idx1-ubyte")[:ROWS]
-    rows = np.concatenate([order(ROWS, 5, e) for e in range(a.steps * BATCH // ROWS + 1)])
+    x, y = datasets.idx(f"{a.data}/train-images-idx3-ubyte")[:ROWS, None], datasets.idx(f"{a.data}/train-labels-idx1-ubyte")[:ROWS]
+    epochs = [order(ROWS, 5, e) for e in range(a.steps * BATCH // ROWS + 1)]
+    rows = [o[k:k + BATCH] for o in epochs for k in range(0, ROWS, BATCH)]  # the last of an epoch is short
     start, bad = make().state_dict(), 0
     model = make()
     model.load_state_dict(start)

@@ -109,21 +109,6 @@ static inline bool itr_number_less(itr_number a, itr_number b)
     return itr_number_sub(a, b).negative;
 }
 
-/** floor(sqrt(v)). */
-static inline uint32_t itr_isqrt64(uint64_t v)
-{
-    uint64_t root = 0, rest = v;
-    for (uint64_t bit = (uint64_t)1 << 62; bit != 0; bit >>= 2) {
-        const uint64_t trial = root + bit;
-        root >>= 1;
-        if (rest >= trial) {
-            rest -= trial;
-            root += bit;
-        }
-    }
-    return (uint32_t)root;
-}
-
 /** The root truncated to 32 bits; 0 for x <= 0. */
 static inline itr_number itr_number_sqrt(itr_number x)
 {

@@ -2,10 +2,14 @@
 # One training run, one digest: whatever the compiler, its optimisation, the machine, the threads,
 # the optional passes, the stage that a dump was taken at, and whether it is compiled or interpreted.
 . "$(dirname "$0")/common.sh"
+# shellcheck disable=SC2086 # options are several words
 STRICT="-Wall -Wextra -Wconversion -Werror"
 
 for arith in int8 int16; do
-    compile "$MODELS/cnn.onnx" "$WORK/t" --arith $arith --batch 16
+    optimizer=sgd,momentum=0.9
+    [ $arith = int8 ] || optimizer=adamw
+    options="--arith $arith --optimizer $optimizer --batch 16"
+    compile "$MODELS/cnn.onnx" "$WORK/t" $options
     build "$WORK/t" CC=gcc CFLAGS=-O0
     want=$(digest "$WORK/t/trainer" --data "$TRAIN" --steps 12)
     same "$arith: run again" "$want" "$(digest "$WORK/t/trainer" --data "$TRAIN" --steps 12)"
@@ -24,12 +28,12 @@ for arith in int8 int16; do
         same "$arith: $target" "$want" "$(digest qemu-$target "$WORK/t/trainer" --data "$TRAIN" --steps 12)"
     done
     same "$arith: interpreted" "$want" "$(digest "$INTRAIN" train "$MODELS/cnn.onnx" --interpret \
-        --arith $arith --batch 16 --data "$TRAIN" --steps 12)"
-    compile "$MODELS/cnn.onnx" "$WORK/plain" --arith $arith --batch 16 --skip reuse
+        $options --data "$TRAIN" --steps 12)"
+    compile "$MODELS/cnn.onnx" "$WORK/plain" $options --skip reuse
     build "$WORK/plain"
     same "$arith: without reuse" "$want" "$(digest "$WORK/plain/trainer" --data "$TRAIN" --steps 12)"
     for stage in import shape loss backward integer plan schedule memory; do
-        "$INTRAIN" dump "$MODELS/cnn.onnx" --arith $arith --batch 16 --stage $stage -o "$WORK/$stage.itc"
+        "$INTRAIN" dump "$MODELS/cnn.onnx" $options --stage $stage -o "$WORK/$stage.itc"
         same "$arith: from stage $stage" "$want" "$(digest "$INTRAIN" train "$WORK/$stage.itc" \
             --interpret --data "$TRAIN" --steps 12)"
     done

@@ -15,7 +15,7 @@ aarch64)
 esac
 
 for arith in int8 int16; do
-    compile "$MODELS/cnn.onnx" "$WORK/$arith" --arith $arith --batch 16
+    compile "$MODELS/cnn.onnx" "$WORK/$arith" --arith $arith --batch 16 --optimizer adamw
     for cflags in "-O0" "-O3"; do
         make -s -C "$WORK/$arith" clean
         build "$WORK/$arith" CFLAGS="$cflags"

@@ -3,7 +3,7 @@
 # several micro-batches a step included.
 . "$(dirname "$0")/common.sh"
 
-for options in "--arith int8" "--arith int16" "--arith float32" "--arith int8 --micro-batch 4"; do
+for options in "--arith int8" "--arith int16 --optimizer adam" "--arith float32 --optimizer adam" "--arith int8 --micro-batch 4"; do
     rm -rf "$WORK/t"
     # shellcheck disable=SC2086
     compile "$MODELS/cnn.onnx" "$WORK/t" --batch 16 --schedule cosine:200 --warmup 10 $options
