@@ -147,7 +147,7 @@ static expectation expect(const itc_node *n, int64_t rows)
     }
     if (strcmp(n->op->name, "MatMul") == 0) {
         e.terms = extent(x->dim[x->rank - (itc_int(n, "trans_a") ? 2 : 1)], rows);
-    } else if (strcmp(n->op->name, "ReduceSumTo") == 0) {
+    } else if (strcmp(n->op->name, "ReduceSumTo") == 0 || strcmp(n->op->name, "ReduceDot") == 0) {
         const itc_attr *axes = itc_attr_find(n, "axes");
         e.terms = 1;
         for (int i = 0; i < axes->n; i++) {
@@ -332,7 +332,8 @@ static void check_bound(const itc_program *p, const itc_bound *b, int64_t rows)
     assert_true(e.scaled || k >= e.reach);
     assert_int_equal(b->chosen, t->dtype);
     /* bytes take 32 bits exactly as long as those do; wider operands have 64 always */
-    const bool bytes = n->in[0]->type.dtype == ITC_I8;
+    const bool bytes =
+        n->in[0]->type.dtype == ITC_I8 && (n->n_in < 2 || n->in[1]->type.dtype == ITC_I8);
     const bool pool = strstr(n->op->name, "Pool") != NULL;
     if (!pool) {
         assert_int_equal(b->chosen, bytes && b->worst <= INT32_MAX ? ITC_I32 : ITC_I64);
