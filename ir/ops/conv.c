@@ -1,5 +1,7 @@
 /*
  * Convolution and its two gradients. Our form has no bias (a Combine adds it) and explicit pads.
+ * ConvTranspose is the gradient by the input (conv_transpose.c), whose own gradients are here as
+ * well.
  */
 #include "codegen/emit.h"
 #include "ir/ops/util.h"
@@ -298,6 +300,30 @@ static itc_status grad_input_infer(itc_graph *g, itc_node *n)
     return set_result(g, n, &s, s.n, s.c, s.w.in);
 }
 
+/** dx = ConvGradInput(dy, f) is linear in both: by dy it is the convolution, by f as that one's. */
+static itc_status grad_input_grad(itc_grad *b, const itc_node *n)
+{
+    itc_graph *g = itc_grad_graph(b);
+    itc_value *up = itc_grad_of(b, n, 0);
+    static const char *const window[] = {"dilations", "kernel_shape", "pads", "strides", "group"};
+    for (int i = 0; i < 2; i++) {
+        if (!itc_grad_wanted(b, n, i)) {
+            continue;
+        }
+        itc_value *in[2] = {up, n->in[1 - i]};
+        itc_node *m = itc_node_new(g, i == 0 ? &itc_op_Conv : &itc_op_ConvGradWeight, n, 2, in, 1);
+        for (size_t k = 0; k < sizeof window / sizeof window[0]; k++) {
+            itc_attr_copy(g, m, n, window[k]);
+        }
+        if (i == 1) {
+            itc_attr_copy(g, m, n, "input_shape");
+        }
+        ITC_TRY(itc_infer(g, m));
+        ITC_TRY(itc_grad_add(b, n, i, m->out[0]));
+    }
+    return ITC_OK;
+}
+
 static itc_status grad_input_plan(itc_plan *p, itc_node *n)
 {
     conv_shape s;
@@ -357,8 +383,9 @@ const itc_op_def itc_op_ConvGradInput = {
     .out_max = 1,
     .flags = ITC_OP_INTERNAL,
     .attrs = conv_grad_attrs,
-    .summary = "gradient of Conv by its input",
+    .summary = "gradient of Conv by its input; ConvTranspose",
     .infer = grad_input_infer,
+    .grad = grad_input_grad,
     .demand = ITC_DEMAND_OPERAND,
     .lower = itc_lower_linear,
     .plan = grad_input_plan,

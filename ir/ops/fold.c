@@ -83,10 +83,20 @@ static bool mod_numbers(number a, number b, bool fmod_rule, number *out)
     return true;
 }
 
+/** The larger of two plain numbers, or of two multiples of N. */
+static bool max_numbers(number a, number b, bool least, number *out)
+{
+    const bool first = least ? a.v <= b.v : a.v >= b.v;
+    *out = first ? a : b;
+    return a.n == b.n;
+}
+
 static bool compute_int(const itc_node *n, number a, number b, number *out)
 {
     bool ok;
-    if (n->op == &itc_op_Add) {
+    if (n->op == &itc_op_Max || n->op == &itc_op_Min) {
+        ok = max_numbers(a, b, n->op == &itc_op_Min, out);
+    } else if (n->op == &itc_op_Add || n->op == &itc_op_Sum) {
         ok = add_numbers(a, b, out);
     } else if (n->op == &itc_op_Sub) {
         b.v = b.v == INT64_MIN ? b.v : -b.v;
@@ -104,8 +114,11 @@ static bool compute_int(const itc_node *n, number a, number b, number *out)
 
 static float compute_float(const itc_node *n, double a, double b)
 {
-    if (n->op == &itc_op_Add) {
+    if (n->op == &itc_op_Add || n->op == &itc_op_Sum || n->op == &itc_op_Mean) {
         return (float)(a + b);
+    }
+    if (n->op == &itc_op_Max || n->op == &itc_op_Min) {
+        return (float)((a > b) == (n->op == &itc_op_Max) ? a : b);
     }
     if (n->op == &itc_op_Sub) {
         return (float)(a - b);
@@ -172,13 +185,10 @@ static itc_status broadcast(itc_graph *g, const itc_node *n, const itc_tensor *a
     return ITC_OK;
 }
 
-itc_status itc_fold_binary(itc_graph *g, itc_node *n, itc_tensor **out)
+/** n's operator between a and b, broadcast. */
+static itc_status fold_pair(itc_graph *g, const itc_node *n, const itc_tensor *a,
+                            const itc_tensor *b, itc_tensor **out)
 {
-    const itc_tensor *a = itc_operand_const(n, 0), *b = itc_operand_const(n, 1);
-    out[0] = NULL;
-    if (!a || !b || !a->data || !b->data) {
-        return ITC_OK;
-    }
     if (a->dtype != b->dtype) {
         return itc_error(g->ctx, n, ITC_TYPE, "E0228", "operands are %s and %s",
                          itc_dtype_name(a->dtype), itc_dtype_name(b->dtype));
@@ -205,7 +215,32 @@ itc_status itc_fold_binary(itc_graph *g, itc_node *n, itc_tensor **out)
                              (long long)itc_tensor_get_int(b, ib), fb ? "*N" : "");
         }
     }
-    out[0] = y;
+    *out = y;
+    return ITC_OK;
+}
+
+itc_status itc_fold_binary(itc_graph *g, itc_node *n, itc_tensor **out)
+{
+    const itc_tensor *a = itc_operand_const(n, 0), *b = itc_operand_const(n, 1);
+    out[0] = NULL;
+    return a && b && a->data && b->data ? fold_pair(g, n, a, b, &out[0]) : ITC_OK;
+}
+
+itc_status itc_fold_many(itc_graph *g, itc_node *n, itc_tensor **out)
+{
+    for (int i = 0; i < n->n_in; i++) {
+        const itc_tensor *t = itc_operand_const(n, i);
+        if (!t || !t->data) {
+            return ITC_OK;
+        }
+    }
+    ITC_TRY(itc_fold_same(g, n, out));
+    for (int i = 1; i < n->n_in; i++) {
+        ITC_TRY(fold_pair(g, n, out[0], itc_operand_const(n, i), &out[0]));
+    }
+    for (int64_t i = 0; n->op == &itc_op_Mean && n->n_in > 1 && i < out[0]->count; i++) {
+        ((float *)out[0]->data)[i] /= (float)n->n_in;
+    }
     return ITC_OK;
 }
 

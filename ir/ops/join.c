@@ -96,12 +96,31 @@ static itc_status build_concat(itc_graph *g, const itc_node *n, int axis, int co
     return ITC_OK;
 }
 
-/** One operand is the result; many are joined in groups, as many as a sum has terms. */
+/** Many are joined in groups, as many as a sum has terms. */
+itc_status itc_concat_build(itc_graph *g, const itc_node *origin, int axis, int count,
+                            itc_value *const *in, itc_value **out)
+{
+    itc_value **part = ITC_NEW_ARRAY(g->ctx, itc_value *, count);
+    memcpy(part, in, sizeof *in * (size_t)count);
+    while (count > 1) {
+        int groups = 0;
+        for (int i = 0; i < count; i += ITC_MAX_TERMS, groups++) {
+            const int size = count - i < ITC_MAX_TERMS ? count - i : ITC_MAX_TERMS;
+            ITC_TRY(build_concat(g, origin, axis, size, part + i, &part[groups]));
+        }
+        count = groups;
+    }
+    *out = part[0];
+    return ITC_OK;
+}
+
+/** One operand is the result. */
 static itc_status concat_normalize(itc_graph *g, itc_node *n, itc_value **out)
 {
     itc_value **in = ITC_NEW_ARRAY(g->ctx, itc_value *, n->n_in + 1);
     const itc_type *like = &n->in[0]->type;
-    int axis = 0, count = n->n_in;
+    int axis = 0;
+    const int count = n->n_in;
     bool same = count <= ITC_MAX_TERMS;
     ITC_TRY(itc_axis_resolve(g, n, itc_int(n, "axis"), like->rank, &axis));
     for (int i = 1; i < n->n_in; i++) {
@@ -119,16 +138,7 @@ static itc_status concat_normalize(itc_graph *g, itc_node *n, itc_value **out)
         itc_set_int(g, n, "axis", axis);
         return ITC_OK;
     }
-    while (count > ITC_MAX_TERMS) {
-        int groups = 0;
-        for (int i = 0; i < count; i += ITC_MAX_TERMS, groups++) {
-            const int size = count - i < ITC_MAX_TERMS ? count - i : ITC_MAX_TERMS;
-            ITC_TRY(build_concat(g, n, axis, size, in + i, &in[groups]));
-        }
-        count = groups;
-    }
-    out[0] = in[0];
-    return count == 1 ? ITC_OK : build_concat(g, n, axis, count, in, &out[0]);
+    return itc_concat_build(g, n, axis, count, in, &out[0]);
 }
 
 static itc_status concat_infer(itc_graph *g, itc_node *n)

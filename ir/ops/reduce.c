@@ -2,7 +2,9 @@
  * Reductions.
  */
 #include "codegen/emit.h"
+#include "ir/ops/take.h"
 #include "ir/ops/util.h"
+#include "passes/grad.h"
 #include "passes/lower.h"
 #include "passes/plan.h"
 
@@ -70,6 +72,28 @@ static itc_status sum_to_plan(itc_plan *p, itc_node *n)
     return itc_plan_bound(p, n, terms, n->in[0]->type.bits, 1);
 }
 
+/** dy repeated along the axes. */
+static itc_status sum_to_grad(itc_grad *b, const itc_node *n)
+{
+    itc_graph *g = itc_grad_graph(b);
+    const itc_type *x = &n->in[0]->type;
+    itc_value *dx = itc_grad_of(b, n, 0);
+    itc_type once = *x;
+    itc_box all = itc_box_whole(x);
+    uint32_t mask = 0;
+    itc_dim terms;
+    ITC_TRY(reduced(g, n, x, &mask, &terms));
+    for (int i = 0; i < x->rank; i++) {
+        if ((mask >> i & 1) != 0) {
+            once.dim[i] = itc_dim_of(1);
+            all.step[i] = itc_dim_equal(x->dim[i], once.dim[i]);
+        }
+    }
+    ITC_TRY(itc_view_build(g, n, dx, &once, &dx));
+    ITC_TRY(itc_take_build(g, n, dx, &all, &dx));
+    return itc_grad_add(b, n, 0, dx);
+}
+
 static itc_status sum_to_emit(itc_emit *e, const itc_node *n)
 {
     const itc_type *x = &n->in[0]->type;
@@ -133,6 +157,7 @@ const itc_op_def itc_op_ReduceSumTo = {
     .attrs = sum_to_attrs,
     .summary = "sum over axes: the gradient of broadcasting",
     .infer = sum_to_infer,
+    .grad = sum_to_grad,
     .demand = ITC_DEMAND_OPERAND,
     .lower = sum_to_lower,
     .plan = sum_to_plan,

@@ -28,6 +28,9 @@ ITC_NODISCARD itc_status itc_take_build(itc_graph *g, const itc_node *origin, it
  * Put; x itself where that is all. Steps are not 0. */
 ITC_NODISCARD itc_status itc_put_build(itc_graph *g, const itc_node *origin, itc_value *x,
                                        const itc_box *b, const itc_type *as, itc_value **out);
+/** Values of one type but for their extents on `axis`, one after the other. */
+ITC_NODISCARD itc_status itc_concat_build(itc_graph *g, const itc_node *origin, int axis, int count,
+                                          itc_value *const *in, itc_value **out);
 /** The elements of a constant in a box; NULL where its extents count rows. E0227. */
 ITC_NODISCARD itc_status itc_take_fold(itc_graph *g, const itc_node *n, const itc_tensor *x,
                                        const itc_box *b, itc_tensor **out);

@@ -81,6 +81,8 @@ ITC_NODISCARD itc_status itc_sum_type(itc_graph *g, const itc_node *n, itc_dim k
  * the result would be none of these, overflows, or divides by zero.
  */
 ITC_NODISCARD itc_status itc_fold_binary(itc_graph *g, itc_node *n, itc_tensor **out);
+/** Sum, Mean, Max, Min of any number of constants; E0227 as itc_fold_binary. */
+ITC_NODISCARD itc_status itc_fold_many(itc_graph *g, itc_node *n, itc_tensor **out);
 /** -x of a constant, floats or integers. */
 ITC_NODISCARD itc_status itc_fold_neg(itc_graph *g, itc_node *n, itc_tensor **out);
 /** The same elements under another shape, whose extents must not count rows. */

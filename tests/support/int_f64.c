@@ -315,11 +315,19 @@ static void visit_weight(const int_f64 *f, const itc_node *n, double *y, int64_t
     y[k] += in(f, n, 0)[x] * in(f, n, 1)[o];
 }
 
+static void visit_result(const int_f64 *f, const itc_node *n, double *y, int64_t x, int64_t k,
+                         int64_t o)
+{
+    y[o] += in(f, n, 0)[x] * in(f, n, 1)[k];
+}
+
 static void eval_conv_grad(int_f64 *f, const itc_node *n, double *y)
 {
     const shape a = shape_of(f, n->in[0]), b = shape_of(f, n->in[1]), s = shape_of(f, n->out[0]);
     memset(y, 0, sizeof *y * (size_t)s.count);
-    if (strcmp(n->op->name, "ConvGradInput") == 0) {
+    if (strcmp(n->op->name, "Conv") == 0) { /* of a transposed one */
+        each_product(f, n, y, &a, &b, &s, visit_result);
+    } else if (strcmp(n->op->name, "ConvGradInput") == 0) {
         each_product(f, n, y, &s, &b, &a, visit_input);
     } else {
         each_product(f, n, y, &a, &s, &b, visit_weight);
@@ -476,6 +484,7 @@ static const struct {
     {"ReduceSumTo", eval_reduce},
     {"ReduceDot", eval_reduce},
     {"NormGrad", eval_norm_grad},
+    {"Conv", eval_conv_grad},
     {"ConvGradInput", eval_conv_grad},
     {"ConvGradWeight", eval_conv_grad},
     {"MaxPoolGrad", eval_maxpool_grad},

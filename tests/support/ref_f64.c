@@ -304,12 +304,83 @@ static void eval_conv(ref_model *r, const itc_node *n, ref_tensor *y)
     } while (next_index(4, shape, o));
 }
 
-static void eval_pool(ref_model *r, const itc_node *n, ref_tensor *y)
+/** Every input element spread over the output by the filter, cropped by the pads. */
+static void eval_conv_transpose(ref_model *r, const itc_node *n, ref_tensor *y)
+{
+    const ref_tensor *x = in(r, n, 0), *f = in(r, n, 1), *bias = in(r, n, 2);
+    const int64_t group = attr_int(n, "group", 1), m = f->dim[1], c = f->dim[0];
+    const int spatial = x->rank - 2, first = 2 - spatial;
+    int64_t stride[2] = {1, 1}, dilation[2] = {1, 1}, pads[4] = {0}, extra[2] = {0}, want[2] = {0};
+    int64_t kernel[2] = {1, 1}, size[2] = {1, 1}, begin[2] = {0}, out[2] = {1, 1};
+    const bool same = attr_is(n, "auto_pad", "SAME_UPPER") || attr_is(n, "auto_pad", "SAME_LOWER");
+    attr_list(n, "strides", spatial, 1, stride + first);
+    attr_list(n, "dilations", spatial, 1, dilation + first);
+    attr_list(n, "pads", 2 * spatial, 0, pads);
+    attr_list(n, "output_padding", spatial, 0, extra + first);
+    attr_list(n, "output_shape", spatial, 0, want + first);
+    for (int i = 0; i < spatial; i++) {
+        const int a = first + i;
+        kernel[a] = f->dim[2 + i];
+        size[a] = x->dim[2 + i];
+        const int64_t all = (size[a] - 1) * stride[a] + (kernel[a] - 1) * dilation[a] + 1 + extra[a];
+        const int64_t given = want[a] ? want[a] : same ? size[a] * stride[a] : 0;
+        const int64_t total = all > given ? all - given : 0;
+        begin[a] = !given                                   ? pads[i]
+                   : attr_is(n, "auto_pad", "SAME_UPPER") ? total / 2
+                                                            : total - total / 2;
+        out[a] = given ? given : all - pads[i] - pads[spatial + i];
+    }
+    const int64_t two[4] = {x->dim[0], m * group, out[0], out[1]};
+    const int64_t one[3] = {x->dim[0], m * group, out[1]};
+    reset(r, y, x->rank, spatial == 2 ? two : one);
+    for (int64_t i = 0; bias && i < y->count; i++) {
+        y->x[i] = bias->x[i / (out[0] * out[1]) % (m * group)];
+    }
+    const int64_t shape[6] = {x->dim[0], c, m, size[0] * size[1], kernel[0], kernel[1]};
+    int64_t i[6] = {0};
+    do {
+        const int64_t to_y = i[3] / size[1] * stride[0] + i[4] * dilation[0] - begin[0];
+        const int64_t to_x = i[3] % size[1] * stride[1] + i[5] * dilation[1] - begin[1];
+        const int64_t channel = i[1] / (c / group) * m + i[2];
+        if (to_y >= 0 && to_y < out[0] && to_x >= 0 && to_x < out[1]) {
+            y->x[((i[0] * m * group + channel) * out[0] + to_y) * out[1] + to_x] +=
+                x->x[(i[0] * c + i[1]) * size[0] * size[1] + i[3]] *
+                f->x[((i[1] * m + i[2]) * kernel[0] + i[4]) * kernel[1] + i[5]];
+        }
+    } while (next_index(6, shape, i));
+}
+
+static void eval_lrn(ref_model *r, const itc_node *n, ref_tensor *y)
 {
     const ref_tensor *x = in(r, n, 0);
-    const bool max = strcmp(n->op->name, "MaxPool") == 0;
-    const bool global = strcmp(n->op->name, "GlobalAveragePool") == 0;
+    const int64_t size = attr_int(n, "size", 1), c = x->dim[1], inner = product(x, 2, x->rank);
+    reset(r, y, x->rank, x->dim);
+    for (int64_t i = 0; i < x->count; i++) {
+        const int64_t own = i / inner % c;
+        double sum = 0;
+        for (int64_t k = own - (size - 1) / 2; k <= own + size / 2; k++) {
+            const double v = k >= 0 && k < c ? x->x[i + (k - own) * inner] : 0;
+            sum += v * v;
+        }
+        y->x[i] = x->x[i] / pow(attr_float(n, "bias", 1) +
+                                    attr_float(n, "alpha", 1e-4) / (double)size * sum,
+                                attr_float(n, "beta", 0.75));
+    }
+}
+
+static void eval_pool(ref_model *r, const itc_node *n, ref_tensor *y)
+{
+    const ref_tensor *all = in(r, n, 0);
+    ref_tensor line = *all, *x = &line;
+    const bool max = strstr(n->op->name, "Max") != NULL;
+    const bool global = strncmp(n->op->name, "Global", 6) == 0;
+    const bool norm = strstr(n->op->name, "Lp") != NULL;
+    const double p = (double)attr_int(n, "p", 2);
     int64_t kernel[2];
+    if (global) { /* over one axis */
+        line.rank = 3;
+        line.dim[2] = product(all, 2, all->rank);
+    }
     attr_list(n, "kernel_shape", x->rank - 2, 1, kernel);
     const window w = window_of(n, x, global ? x->dim + 2 : kernel);
     const int64_t shape[4] = {x->dim[0], x->dim[1], w.out[0], w.out[1]};
@@ -326,12 +397,16 @@ static void eval_pool(ref_model *r, const itc_node *n, ref_tensor *y)
             const bool padded = py < w.size[0] + w.end[0] && px < w.size[1] + w.end[1];
             count += in_image || (attr_int(n, "count_include_pad", 0) != 0 && padded);
             if (in_image) {
-                sum += plane[py * w.size[1] + px];
+                sum += norm ? pow(fabs(plane[py * w.size[1] + px]), p) : plane[py * w.size[1] + px];
                 most = fmax(most, plane[py * w.size[1] + px]);
             }
         }
-        y->x[at++] = max ? most : sum / (double)count;
+        y->x[at++] = max ? most : norm ? pow(sum, 1 / p) : sum / (double)count;
     } while (next_index(4, shape, o));
+    for (int i = 2; global && i < all->rank; i++) {
+        y->dim[i] = 1;
+        y->rank = all->rank;
+    }
 }
 
 /* ---- softmax ---- */
@@ -457,6 +532,9 @@ static const ref_operator table[] = {
     {"Identity", eval_unary},      {"Dropout", eval_dropout},
     {"Gemm", eval_gemm},           {"MatMul", eval_matmul},
     {"Conv", eval_conv},           {"MaxPool", eval_pool},
+    {"ConvTranspose", eval_conv_transpose},
+    {"GlobalMaxPool", eval_pool},  {"LpPool", eval_pool},
+    {"GlobalLpPool", eval_pool},   {"LRN", eval_lrn},
     {"AveragePool", eval_pool},    {"GlobalAveragePool", eval_pool},
     {"Softmax", eval_softmax},     {"LogSoftmax", eval_softmax},
     {"Reshape", eval_reshape},     {"Flatten", eval_view},
@@ -472,7 +550,7 @@ static const ref_operator table[] = {
 
 static ref_eval_fn *find_eval(const char *op)
 {
-    const ref_operator *const tables[] = {table, ref_moves};
+    const ref_operator *const tables[] = {table, ref_moves, ref_reductions};
     for (size_t k = 0; k < sizeof tables / sizeof tables[0]; k++) {
         for (const ref_operator *o = tables[k]; o->op; o++) {
             if (strcmp(o->op, op) == 0) {

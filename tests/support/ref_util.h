@@ -18,6 +18,8 @@ typedef struct ref_operator {
 
 /** Of data movement: ref_move.c. */
 extern const ref_operator ref_moves[];
+/** Reductions: ref_reduce.c. */
+extern const ref_operator ref_reductions[];
 
 /* ---- attributes, with ONNX's defaults ---- */
 

@@ -421,6 +421,17 @@ static const bias_case cases[] = {
      .functions = true,
      .text = "in x [N,3,5]; par u [5,4]; h = MatMul(x, u); s = LogSoftmax(h) axis=1;"
              "par w [4,4]; y = MatMul(s, w)"},
+    {.name = "transposed convolution",
+     .text = "in x [N,3,3,3]; par u [3,2,3,3]; par b [2]; c = ConvTranspose(x, u, b) strides=2,2"
+             " pads=1,1,1,1 output_padding=1,0; r = Relu(c); par v [2,2,2,2];"
+             "y = ConvTranspose(r, v) strides=1,2 group=1"},
+    {.name = "reductions over axes",
+     .text = "in x [N,4,5]; par u [5,6]; h = MatMul(x, u); const z [] 0.5; m = Mul(h, z); ints s 1;"
+             "a = ReduceSum(m, s); ints t 2; b = ReduceSum(h, t); c = Mul(a, b); par w [6,3];"
+             "d = MatMul(c, w); e = ReduceMean(d) axes=1; par v [3,3]; y = MatMul(e, v)"},
+    {.name = "extrema and sums of many",
+     .text = "in x [N,6]; par u [6,5]; h = MatMul(x, u); par v [6,5]; i = MatMul(x, v); par b [5];"
+             "m = Max(h, i, b); n = Min(m, h); s = Sum(n, m, i); par w [5,4]; y = MatMul(s, w)"},
     {.name = "joined and split",
      .text = "in x [N,6]; par u [6,5]; h = MatMul(x, u); par b [5]; i = Add(h, b); par v [6,3];"
              "j = MatMul(x, v); c = Concat(i, j) axis=1; ints s 3,5; d, e = Split(c, s) axis=1;"
