@@ -150,6 +150,13 @@ static itc_status normalize_grad(itc_grad *b, const itc_node *n)
     return itc_grad_add(b, n, 0, dx->out[0]);
 }
 
+/** At hand in `prepare`: statistics may be inputs of the model. */
+static bool is_state(const itc_value *v)
+{
+    const bool port = v->kind == ITC_VALUE_INPUT || v->kind == ITC_VALUE_TARGET;
+    return v->kind == ITC_VALUE_NODE ? v->def->section == ITC_PREPARE : !port;
+}
+
 /** With running statistics, evaluation is x * scale + shift with numbers that `prepare` computes;
  * without, a sample's own statistics are used. */
 static itc_status normalize_infer_form(itc_graph *g, itc_node *n, itc_value **out)
@@ -158,7 +165,7 @@ static itc_status normalize_infer_form(itc_graph *g, itc_node *n, itc_value **ou
         return ITC_OK;
     }
     const itc_section home = g->insert;
-    g->insert = ITC_PREPARE;
+    g->insert = is_state(n->in[1]) && is_state(n->in[2]) ? ITC_PREPARE : home;
     itc_node *m = itc_node_new(g, &itc_op_NormScale, n, 2, n->in + 1, 3);
     itc_attr_copy(g, m, n, "epsilon");
     ITC_TRY(itc_infer(g, m));
