@@ -170,7 +170,7 @@ itc_status itc_check_norm(itc_ctx *ctx, const itc_option_def *d, const char *val
 
 itc_status itc_check_init(itc_ctx *ctx, const itc_option_def *d, const char *value)
 {
-    return check_word(ctx, d, value, strlen(value), "keep", "kaiming|xavier");
+    return check_word(ctx, d, value, strlen(value), "keep|kaiming|xavier", "");
 }
 
 itc_status itc_check_dim(itc_ctx *ctx, const itc_option_def *d, const char *value)

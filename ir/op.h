@@ -43,6 +43,15 @@ int itc_op_kinds(const struct itc_op_def *op, int i);
 /** Plain integers or booleans: numbers without an exponent, the same in every arithmetic. */
 bool itc_is_plain(const itc_type *t);
 
+/** How --init starts an initializer at an operand. */
+typedef enum itc_start {
+    ITC_START_KEEP,   /**< as the model has it */
+    ITC_START_WEIGHT, /**< uniform, within bounds by its fans */
+    ITC_START_BIAS,   /**< of the weight beside it */
+    ITC_START_ZERO,
+    ITC_START_ONE
+} itc_start;
+
 typedef struct itc_attr_spec {
     const char *name; /**< NULL ends the list */
     itc_attr_kind kind;
@@ -73,6 +82,10 @@ typedef struct itc_op_def {
     const uint8_t *versions; /**< versions of ONNX at which the definition changed, 0 ends */
     /** in_max roles (of a VARIADIC row in_min, at least 1, and the last repeats). NULL: all DATA */
     const itc_role_in *roles;
+    const itc_start *starts; /**< as many as roles; NULL: all KEEP */
+    /** Of a weight with these extents: elements that a result sums, and results that an element has
+     * part in, as PyTorch counts them. Rows with a WEIGHT have it. */
+    void (*fans)(const itc_node *n, int operand, const itc_type *w, int64_t *in, int64_t *out);
     const itc_attr_spec *attrs;
     const char *summary; /**< one line for `intrain ops` */
     uint8_t kinds;       /**< of DATA operands at run time; 0: floats; of our own rows: any */

@@ -5,6 +5,7 @@
  * or embedding; through data movement alone) is PARAM, each that reaches a running statistic is
  * STAT, the others stay CONST; `reason` says why, for `check`. Linear in the graph's size.
  */
+#include "passes/params.h"
 #include "passes/pass.h"
 
 #include <fnmatch.h>
@@ -63,8 +64,8 @@ static void mark(itc_graph *g, const itc_node *n, itc_value *c, itc_role_in role
     if (role == ITC_IN_STAT) {
         c->kind = ITC_VALUE_STAT;
         c->reason = itc_format(g->ctx, "statistics of %s", node_label(g->ctx, n));
-    } else if (role == ITC_IN_PARAM || (role == ITC_IN_WEAK && !constant_node &&
-                                        c->type.rank > 0)) {
+    } else if (role == ITC_IN_PARAM ||
+               (role == ITC_IN_WEAK && !constant_node && c->type.rank > 0)) {
         c->kind = ITC_VALUE_PARAM;
         c->reason = itc_format(g->ctx, "parameter of %s", node_label(g->ctx, n));
     }
@@ -94,12 +95,28 @@ static itc_status apply_globs(itc_graph *g)
     return check_all_used(g, "freeze", freeze, used_freeze);
 }
 
-itc_status itc_pass_params(itc_graph *g)
+/** The extents after data movement: axes that are permuted are known at import already. */
+static itc_type permuted(const itc_node *n, const itc_type *from)
+{
+    const itc_attr *perm = itc_attr_find(n, "perm");
+    itc_type to = *from;
+    for (int i = 0; perm && perm->kind == ITC_ATTR_INTS && perm->n == from->rank && i < perm->n;
+         i++) {
+        const int64_t axis = perm->u.ints[i];
+        to.dim[i] = axis >= 0 && axis < from->rank ? from->dim[axis] : from->dim[i];
+    }
+    return to;
+}
+
+void itc_params_visit(itc_graph *g, itc_params_visitor visit, void *user)
 {
     itc_value **origin = ITC_NEW_ARRAY(g->ctx, itc_value *, g->n_values);
+    itc_type *type = ITC_NEW_ARRAY(g->ctx, itc_type, g->n_values); /* as data movement shows it */
     for (int i = 0; i < g->n_values; i++) {
-        if (g->values[i]->kind == ITC_VALUE_CONST) {
+        const itc_value_kind kind = g->values[i]->kind;
+        if (kind == ITC_VALUE_CONST || kind == ITC_VALUE_PARAM || kind == ITC_VALUE_STAT) {
             origin[i] = g->values[i];
+            type[i] = g->values[i]->type;
         }
     }
     const itc_node_list *list = &g->section[ITC_FORWARD];
@@ -113,10 +130,23 @@ itc_status itc_pass_params(itc_graph *g)
             const itc_role_in role = itc_op_role(n->op, i);
             if (role == ITC_IN_PASS && n->n_out > 0 && n->out[0]) {
                 origin[n->out[0]->id] = c;
+                type[n->out[0]->id] = permuted(n, &type[n->in[i]->id]);
             } else {
-                mark(g, n, c, role);
+                visit(user, n, i, c, &type[n->in[i]->id]);
             }
         }
     }
+}
+
+static void mark_operand(void *user, const itc_node *n, int operand, itc_value *c,
+                         const itc_type *type)
+{
+    (void)type;
+    mark(user, n, c, itc_op_role(n->op, operand));
+}
+
+itc_status itc_pass_params(itc_graph *g)
+{
+    itc_params_visit(g, mark_operand, g);
     return apply_globs(g);
 }

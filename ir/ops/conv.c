@@ -270,6 +270,19 @@ static const itc_attr_spec conv_attrs[] = {
  * Range   K = C/group * kh * kw products a sum: i32 where K * limit_x * limit_f fits, else i64
  * Source  ONNX Conv-1, -11, -22
  */
+/** Of a filter [M, C/groups, k..] as torch.nn.init counts: the groups are not looked at. */
+static void conv_fans(const itc_node *n, int operand, const itc_type *w, int64_t *in, int64_t *out)
+{
+    int64_t taps = 1;
+    (void)n;
+    (void)operand;
+    for (int i = 2; i < w->rank; i++) {
+        taps *= w->dim[i].size;
+    }
+    *in = w->rank > 1 ? w->dim[1].size * taps : 0;
+    *out = w->rank > 1 ? w->dim[0].size * taps : 0;
+}
+
 const itc_op_def itc_op_Conv = {
     .name = "Conv",
     .domain = "",
@@ -280,6 +293,8 @@ const itc_op_def itc_op_Conv = {
     .opset_min = 7,
     .versions = (const uint8_t[]){1, 11, 22, 0},
     .roles = (const itc_role_in[]){ITC_IN_DATA, ITC_IN_PARAM, ITC_IN_PARAM},
+    .starts = (const itc_start[]){ITC_START_KEEP, ITC_START_WEIGHT, ITC_START_BIAS},
+    .fans = conv_fans,
     .attrs = conv_attrs,
     .summary = "convolution over one or two axes; groups, strides, dilations, pads",
     .normalize = conv_normalize,

@@ -239,6 +239,21 @@ static const itc_attr_spec matmul_attrs[] = {
  *         fits, else i64
  * Source  ONNX MatMul-1, -9, -13
  */
+/** Of [.., K, N], the second operand: K elements a sum, N results an element. */
+static void matmul_fans(const itc_node *n, int operand, const itc_type *w, int64_t *in,
+                        int64_t *out)
+{
+    const bool gemm = n->op == &itc_op_Gemm;
+    const char *trans = operand == 0 ? (gemm ? "transA" : "trans_a") : (gemm ? "transB" : "trans_b");
+    if (w->rank < 2) {
+        return;
+    }
+    const int64_t rows = w->dim[w->rank - 2].size, cols = w->dim[w->rank - 1].size;
+    const bool sums_rows = (operand == 1) != (itc_int(n, trans) != 0);
+    *in = sums_rows ? rows : cols;
+    *out = sums_rows ? cols : rows;
+}
+
 const itc_op_def itc_op_MatMul = {
     .name = "MatMul",
     .domain = "",
@@ -249,6 +264,8 @@ const itc_op_def itc_op_MatMul = {
     .opset_min = 7,
     .versions = (const uint8_t[]){1, 9, 13, 0},
     .roles = (const itc_role_in[]){ITC_IN_PARAM, ITC_IN_PARAM},
+    .starts = (const itc_start[]){ITC_START_WEIGHT, ITC_START_WEIGHT},
+    .fans = matmul_fans,
     .attrs = matmul_attrs,
     .summary = "matrix product, batched",
     .normalize = matmul_normalize,
@@ -313,6 +330,8 @@ const itc_op_def itc_op_Gemm = {
     .opset_min = 7,
     .versions = (const uint8_t[]){1, 6, 7, 9, 11, 13, 0},
     .roles = (const itc_role_in[]){ITC_IN_PARAM, ITC_IN_PARAM, ITC_IN_PARAM},
+    .starts = (const itc_start[]){ITC_START_WEIGHT, ITC_START_WEIGHT, ITC_START_BIAS},
+    .fans = matmul_fans,
     .attrs = gemm_attrs,
     .summary = "matrix product with scale and bias",
     .normalize = gemm_normalize,

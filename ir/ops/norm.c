@@ -223,6 +223,10 @@ static itc_status batch_norm_infer(itc_graph *g, itc_node *n)
 }
 
 static const uint8_t batch_norm_versions[] = {1, 6, 7, 9, 14, 15, 0};
+/** A normalisation starts as nothing but one; of the statistics only batch_norm has. */
+static const itc_start norm_starts[] = {ITC_START_KEEP, ITC_START_ONE, ITC_START_ZERO,
+                                        ITC_START_ZERO, ITC_START_ONE};
+
 static const itc_role_in batch_norm_roles[] = {ITC_IN_DATA, ITC_IN_PARAM, ITC_IN_PARAM, ITC_IN_STAT,
                                                ITC_IN_STAT};
 static const itc_attr_spec batch_norm_attrs[] = {
@@ -242,6 +246,7 @@ const itc_op_def itc_op_BatchNormalization = {
     .opset_min = 7,
     .versions = batch_norm_versions,
     .roles = batch_norm_roles,
+    .starts = norm_starts,
     .attrs = batch_norm_attrs,
     .summary = "batch or frozen statistics; running statistics in evaluation",
     .normalize = batch_norm_normalize,
@@ -290,6 +295,7 @@ const itc_op_def itc_op_LayerNormalization = {
     .opset_min = 17,
     .versions = (const uint8_t[]){17, 0},
     .roles = layer_norm_roles,
+    .starts = norm_starts,
     .attrs = layer_norm_attrs,
     .summary = "normalisation over the last axes, as Normalize, Mul and Combine",
     .normalize = layer_norm_normalize,
@@ -306,6 +312,7 @@ const itc_op_def itc_op_RMSNormalization = {
     .opset_min = 23,
     .versions = (const uint8_t[]){23, 0},
     .roles = layer_norm_roles,
+    .starts = norm_starts,
     .attrs = layer_norm_attrs,
     .summary = "x / sqrt(mean(x^2) + eps) over the last axes, times a scale",
     .normalize = layer_norm_normalize,
@@ -338,6 +345,7 @@ const itc_op_def itc_op_InstanceNormalization = {
     .opset_min = 6,
     .versions = (const uint8_t[]){1, 6, 22, 0},
     .roles = layer_norm_roles,
+    .starts = norm_starts,
     .attrs = instance_norm_attrs,
     .summary = "normalisation of each channel of each sample",
     .normalize = instance_norm_normalize,
@@ -399,6 +407,7 @@ const itc_op_def itc_op_GroupNormalization = {
     .opset_min = 18,
     .versions = (const uint8_t[]){18, 21, 0},
     .roles = layer_norm_roles,
+    .starts = norm_starts,
     .attrs = group_norm_attrs,
     .summary = "normalisation of groups of channels of each sample",
     .normalize = group_norm_normalize,

@@ -1,0 +1,16 @@
+/**
+ * Initializers and the operands that they reach, through data movement alone.
+ */
+#ifndef ITC_PASSES_PARAMS_H
+#define ITC_PASSES_PARAMS_H
+
+#include "ir/op.h"
+
+/** Initializer c is operand `operand` of n, there with the extents of `type`. */
+typedef void (*itc_params_visitor)(void *user, const itc_node *n, int operand, itc_value *c,
+                                   const itc_type *type);
+
+/** Visits each of them in the order of FORWARD's nodes; linear in the graph's size. */
+void itc_params_visit(itc_graph *g, itc_params_visitor visit, void *user);
+
+#endif
