@@ -96,6 +96,12 @@ static inline int64_t itr_round_stochastic(int64_t x, int s, uint64_t random, in
     return (x + (int64_t)(random >> (width - s))) >> s;
 }
 
+/** The same with 32 bits of `random` or 16, in the type that vectorises. */
+static inline int64_t itr_round_stochastic_narrow(int64_t x, int s, uint32_t random, int width)
+{
+    return (x + (int64_t)(random >> (width - s))) >> s;
+}
+
 /** As itr_round_nearest, in 32 bits: 0 <= s <= 30, x + 2^(s-1) fits. */
 static inline int32_t itr_round_nearest32(int32_t x, int s)
 {

@@ -2,6 +2,7 @@
 #ifndef ITR_REF_EXPONENT_H
 #define ITR_REF_EXPONENT_H
 
+#include "../core.h"
 #include "../kernel.h"
 
 #define ITR_EXPONENT_RANGE (1 << 20)

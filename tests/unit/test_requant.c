@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "runtime/cpu.h"
 #include "runtime/kernel.h"
 #include "runtime_random.h"
 
@@ -31,7 +32,7 @@ typedef struct sample {
         int16_t i16[MAX_N];
         int32_t i32[MAX_N];
     } y;
-    int32_t e_y;
+    int32_t e_y, e_before;
     itr_rng rng;
 } sample;
 
@@ -207,6 +208,48 @@ static void call(sample *c)
     }
 }
 
+/** The kernel again for each instruction set at hand; the result must be that of the portable one.
+ */
+static void call_variants(sample *c)
+{
+    static const struct {
+        const char *kernel;
+        uint32_t isa;
+        void (*run)(void);
+    } table[] = {
+#define ROW(level, kernel, args, file)                                                             \
+    {#kernel, ITR_ISA_##level, (void (*)(void))itr_##kernel##_##level},
+#ifdef ITR_X86
+        ITR_VARIANTS_X86(ROW)
+#endif
+#ifdef ITR_ARM
+            ITR_VARIANTS_ARM(ROW)
+#endif
+#undef ROW
+                {NULL, 0, NULL}};
+    const char *name = c->a.bits <= 8    ? "requant_i8"
+                       : c->a.bits <= 16 ? "requant_i16"
+                                         : "requant_i32";
+    static unsigned char want[sizeof c->y], at_first[sizeof c->y];
+    const int32_t e = *c->a.e_y;
+    memcpy(want, c->a.y, sizeof want);
+    for (int i = 0; table[i].kernel; i++) {
+        if (strcmp(table[i].kernel, name) != 0 || (table[i].isa & itr_cpu_isa()) == 0) {
+            continue;
+        }
+        memcpy(c->a.y, at_first, sizeof want);
+        *c->a.e_y = c->e_before;
+        ((void (*)(const itr_requant_args *))table[i].run)(&c->a);
+        assert_memory_equal(c->a.y, want,
+                            (size_t)c->n * (c->a.bits <= 8    ? 1
+                                            : c->a.bits <= 16 ? 2
+                                                              : 4));
+        assert_int_equal(*c->a.e_y, e);
+    }
+    memcpy(c->a.y, want, sizeof want);
+    *c->a.e_y = e;
+}
+
 static int64_t result(const sample *c, const void *y, int64_t i)
 {
     return c->a.bits <= 8    ? ((const int8_t *)y)[i]
@@ -217,7 +260,11 @@ static int64_t result(const sample *c, const void *y, int64_t i)
 static void check(sample *c)
 {
     expect(c);
+    c->e_before = *c->a.e_y;
     call(c);
+    if (c->a.y == (void *)&c->y) { /* else it lies over an operand, which is gone */
+        call_variants(c);
+    }
     for (int64_t i = 0; i < c->n; i++) {
         if (result(c, c->a.y, i) != c->want[i]) {
             fail_msg("element %lld is %lld, expected %lld", (long long)i,

@@ -1,0 +1,798 @@
+/**
+ * Sums of terms, rounded to narrower mantissas with one exponent: the code of the portable kernels,
+ * which files of x86/ compile again for an instruction set (loops that compilers vectorise, so that
+ * there is one definition). ITR_REQUANT_KERNEL(name) names a kernel. NUMERICS.md, "Requantisation",
+ * is the specification.
+ */
+#include "../numeric.h"
+#include "../rng_fill.h"
+#include "exponent.h"
+
+#include <string.h>
+
+enum { BLOCK = 256, GRAIN = 8192, MAX_TERMS = 8, HEADROOM = 62 };
+
+/** Where a tensor's elements and exponents lie along the merged axes of a term. */
+typedef struct layout {
+    int64_t first; /**< place of what the result's element 0 would have */
+    int64_t stride[ITR_MAX_RANK], e_stride[ITR_MAX_RANK];
+} layout;
+
+/** A term, its axes merged where they can be; axis 0 is the innermost. */
+typedef struct operand {
+    const itr_term *term;
+    int axes;
+    int64_t size[ITR_MAX_RANK];
+    int64_t lo[ITR_MAX_RANK], hi[ITR_MAX_RANK]; /**< where it lies; elsewhere it is 0 */
+    layout x, f;                                /**< f: of the factor; all 0 without one */
+    int64_t e_min, e_max; /**< of its exponents, the coefficient's and the factor's added */
+    int32_t bits;         /**< magnitude bits of c * x * f */
+    uint32_t draw;        /**< of the rounding when it is aligned */
+    bool set;             /**< some exponent is set */
+    bool whole;           /**< all of them are */
+    bool zero;            /**< every c * x is 0 */
+} operand;
+
+/** What a rounding depends on beside the numbers. */
+typedef struct mode {
+    itr_rng *rng;
+    uint32_t site;
+    bool stochastic, optimizer;
+    bool floor; /**< drop the bits: no way to train, a yardstick for the tests */
+} mode;
+
+typedef struct sum {
+    mode mode;
+    operand op[MAX_TERMS]; /**< those that are not zero */
+    int terms;
+    int64_t n;   /**< elements of the result */
+    int64_t e;   /**< exponent that the terms are aligned to */
+    bool fits32; /**< nothing is shifted right and all sums fit 32 bits */
+} sum;
+
+/* ---- operands ---- */
+
+static int coefficient_bits(int32_t m)
+{
+    const uint64_t mag = itr_abs64(m);
+    return mag == 1 ? 0 : itr_bitlen64(mag);
+}
+
+/** Exponent of c * x * f at these places of the tables; false where one is not set. */
+static bool exponent_at(const itr_term *t, int64_t x, int64_t f, int64_t *e)
+{
+    *e = (int64_t)t->e[x] + t->c.e + (t->f ? t->f->e[f] : 0);
+    return t->e[x] != ITR_EXPONENT_UNSET && (!t->f || t->f->e[f] != ITR_EXPONENT_UNSET);
+}
+
+/** Least and greatest exponent that the term uses; those that are not set do not count. */
+static void scan_exponents(operand *o)
+{
+    int64_t at[ITR_MAX_RANK] = {0}, x = 0, f = 0;
+    o->set = false;
+    o->whole = true;
+    for (int i = 0; i < o->axes;) {
+        int64_t e = 0;
+        if (exponent_at(o->term, x, f, &e)) {
+            o->e_min = o->set && o->e_min < e ? o->e_min : e;
+            o->e_max = o->set && o->e_max > e ? o->e_max : e;
+            o->set = true;
+        } else {
+            o->whole = false;
+        }
+        for (i = 0; i < o->axes; i++) {
+            if (o->x.e_stride[i] == 0 && o->f.e_stride[i] == 0) {
+                continue;
+            }
+            x += o->x.e_stride[i];
+            f += o->f.e_stride[i];
+            if (++at[i] < o->size[i]) {
+                break;
+            }
+            x -= o->x.e_stride[i] * o->size[i];
+            f -= o->f.e_stride[i] * o->size[i];
+            at[i] = 0;
+        }
+    }
+}
+
+/** Axis i of a tensor goes on where merged axis `last`, further in, ends. */
+static bool continues(const itr_term *t, const layout *l, int last, int i, int64_t size)
+{
+    return t->stride[i] == size * l->stride[last] && t->e_stride[i] == size * l->e_stride[last];
+}
+
+/** Axis i joins the merged axis further in, which the operand must fill. */
+static bool joins(const itr_term *t, const operand *o, int i)
+{
+    const int last = o->axes - 1;
+    return last >= 0 && o->lo[last] == 0 && o->hi[last] == o->size[last] &&
+           continues(t, &o->x, last, i, o->size[last]) &&
+           (!t->f || continues(t->f, &o->f, last, i, o->size[last]));
+}
+
+static operand operand_of(const itr_term *t, int rank, const int64_t *shape, uint32_t draw)
+{
+    operand o = {.term = t, .draw = draw};
+    for (int i = rank - 1; i >= 0; i--) {
+        const int last = o.axes - 1;
+        const int64_t lo = t->extent[i] != 0 ? t->begin[i] : 0;
+        const int64_t hi = t->extent[i] != 0 ? lo + t->extent[i] : shape[i];
+        if (shape[i] == 1) {
+            continue;
+        }
+        if (joins(t, &o, i)) {
+            o.lo[last] = lo * o.size[last];
+            o.hi[last] = hi * o.size[last];
+            o.size[last] *= shape[i];
+            continue;
+        }
+        o.size[o.axes] = shape[i];
+        o.lo[o.axes] = lo;
+        o.hi[o.axes] = hi;
+        o.x.stride[o.axes] = t->stride[i];
+        o.x.e_stride[o.axes] = t->e_stride[i];
+        o.f.stride[o.axes] = t->f ? t->f->stride[i] : 0;
+        o.f.e_stride[o.axes++] = t->f ? t->f->e_stride[i] : 0;
+    }
+    if (o.axes == 0) {
+        o.hi[0] = o.size[0] = 1;
+        o.axes = 1;
+    }
+    for (int i = 0; i < o.axes; i++) {
+        o.x.first -= o.lo[i] * o.x.stride[i];
+        o.f.first -= o.lo[i] * o.f.stride[i];
+    }
+    scan_exponents(&o);
+    o.zero = t->c.m == 0 || !o.set;
+    o.bits = t->bits + (t->f ? t->f->bits : 0) + coefficient_bits(t->c.m);
+    return o;
+}
+
+/* ---- loading ---- */
+
+/** v[i] += x[i * stride] * f; the caller proves that it fits. */
+#define DEFINE_ADD(name, acc, type, mul)                                                           \
+    static void name(acc *restrict v, const void *from, int64_t at, int64_t stride, int n, acc f)  \
+    {                                                                                              \
+        const type *x = (const type *)from + at;                                                   \
+        if (stride == 0) {                                                                         \
+            const acc c = mul((acc)x[0], f);                                                       \
+            for (int i = 0; i < n; i++) {                                                          \
+                v[i] += c;                                                                         \
+            }                                                                                      \
+        } else if (stride == 1 && f == 1) {                                                        \
+            for (int i = 0; i < n; i++) {                                                          \
+                v[i] += (acc)x[i];                                                                 \
+            }                                                                                      \
+        } else if (stride == 1) {                                                                  \
+            for (int i = 0; i < n; i++) {                                                          \
+                v[i] += mul((acc)x[i], f);                                                         \
+            }                                                                                      \
+        } else {                                                                                   \
+            for (int i = 0; i < n; i++) {                                                          \
+                v[i] += mul((acc)x[i * stride], f);                                                \
+            }                                                                                      \
+        }                                                                                          \
+    }
+#define MUL32(a, b) ((a) * (b))
+DEFINE_ADD(add32_i8, int32_t, int8_t, MUL32)
+DEFINE_ADD(add32_u8, int32_t, uint8_t, MUL32)
+DEFINE_ADD(add32_i16, int32_t, int16_t, MUL32)
+DEFINE_ADD(add32_i32, int32_t, int32_t, MUL32)
+DEFINE_ADD(add32_i64, int32_t, int64_t, MUL32)
+DEFINE_ADD(add64_i8, int64_t, int8_t, itr_wrap_mul64)
+DEFINE_ADD(add64_u8, int64_t, uint8_t, itr_wrap_mul64)
+DEFINE_ADD(add64_i16, int64_t, int16_t, itr_wrap_mul64)
+DEFINE_ADD(add64_i32, int64_t, int32_t, itr_wrap_mul64)
+DEFINE_ADD(add64_i64, int64_t, int64_t, itr_wrap_mul64)
+
+/** v[i] += (x[i] * f) * 2^gap of operands of at most 32 bits: one multiplication of 32 bits. */
+#define DEFINE_ADD_NARROW(name, type)                                                              \
+    static void name(int64_t *restrict v, const void *from, int64_t at, int64_t stride, int n,     \
+                     int32_t f, int gap)                                                           \
+    {                                                                                              \
+        const type *x = (const type *)from + at;                                                   \
+        if (stride == 1) {                                                                         \
+            for (int i = 0; i < n; i++) {                                                          \
+                v[i] += itr_shl64((int64_t)(int32_t)x[i] * f, gap);                                \
+            }                                                                                      \
+        } else {                                                                                   \
+            for (int i = 0; i < n; i++) {                                                          \
+                v[i] += itr_shl64((int64_t)(int32_t)x[i * stride] * f, gap);                       \
+            }                                                                                      \
+        }                                                                                          \
+    }
+DEFINE_ADD_NARROW(add_narrow_i8, int8_t)
+DEFINE_ADD_NARROW(add_narrow_u8, uint8_t)
+DEFINE_ADD_NARROW(add_narrow_i16, int16_t)
+DEFINE_ADD_NARROW(add_narrow_i32, int32_t)
+
+static void add32(const itr_term *t, int32_t *v, int64_t at, int64_t stride, int n, int32_t f)
+{
+    switch (t->dtype) {
+    case ITR_I8:
+        add32_i8(v, t->x, at, stride, n, f);
+        break;
+    case ITR_U8:
+        add32_u8(v, t->x, at, stride, n, f);
+        break;
+    case ITR_I16:
+        add32_i16(v, t->x, at, stride, n, f);
+        break;
+    case ITR_I32:
+        add32_i32(v, t->x, at, stride, n, f);
+        break;
+    case ITR_I64:
+        add32_i64(v, t->x, at, stride, n, f);
+        break;
+    case ITR_F32: /* not an operand of integer sums */
+        break;
+    }
+}
+
+static void add64(const itr_term *t, int64_t *v, int64_t at, int64_t stride, int n, int64_t f)
+{
+    switch (t->dtype) {
+    case ITR_I8:
+        add64_i8(v, t->x, at, stride, n, f);
+        break;
+    case ITR_U8:
+        add64_u8(v, t->x, at, stride, n, f);
+        break;
+    case ITR_I16:
+        add64_i16(v, t->x, at, stride, n, f);
+        break;
+    case ITR_I32:
+        add64_i32(v, t->x, at, stride, n, f);
+        break;
+    case ITR_I64:
+        add64_i64(v, t->x, at, stride, n, f);
+        break;
+    case ITR_F32:
+        break;
+    }
+}
+
+/** v[i] += x[i] * f * 2^gap; the caller proves that it fits. */
+static void add_scaled(const itr_term *t, int64_t *v, int64_t at, int64_t stride, int n, int64_t f,
+                       int gap)
+{
+    const int32_t narrow = (int32_t)f;
+    if (narrow != f || t->dtype == ITR_I64 || stride == 0) {
+        add64(t, v, at, stride, n, itr_shl64(f, gap));
+    } else if (t->dtype == ITR_I8) {
+        add_narrow_i8(v, t->x, at, stride, n, narrow, gap);
+    } else if (t->dtype == ITR_U8) {
+        add_narrow_u8(v, t->x, at, stride, n, narrow, gap);
+    } else if (t->dtype == ITR_I16) {
+        add_narrow_i16(v, t->x, at, stride, n, narrow, gap);
+    } else if (t->dtype == ITR_I32) {
+        add_narrow_i32(v, t->x, at, stride, n, narrow, gap);
+    }
+}
+
+/** Neighbouring elements of the result whose operand lies on a line and has one exponent, or which
+ * it does not reach. */
+typedef struct run {
+    int64_t at[ITR_MAX_RANK];
+    int64_t x, x_e, f, f_e; /**< places in the term's and the factor's elements and exponents */
+    int n;
+    bool outside; /**< the term is 0 here */
+} run;
+
+static run run_at(const operand *o, int64_t i)
+{
+    run r = {.x = o->x.first, .f = o->f.first};
+    for (int k = 0; k < o->axes; k++) {
+        r.at[k] = k + 1 < o->axes ? i % o->size[k] : i;
+        i = k + 1 < o->axes ? i / o->size[k] : 0;
+        r.x += r.at[k] * o->x.stride[k];
+        r.x_e += r.at[k] * o->x.e_stride[k];
+        r.f += r.at[k] * o->f.stride[k];
+        r.f_e += r.at[k] * o->f.e_stride[k];
+    }
+    return r;
+}
+
+/** Moves `steps` along merged axis k. */
+static void move(const operand *o, run *r, int k, int64_t steps)
+{
+    r->at[k] += steps;
+    r->x += steps * o->x.stride[k];
+    r->x_e += steps * o->x.e_stride[k];
+    r->f += steps * o->f.stride[k];
+    r->f_e += steps * o->f.e_stride[k];
+}
+
+/** Passes what r covers, then sets how far it goes on, at most `limit` elements. */
+static void next_run(const operand *o, run *r, int limit)
+{
+    move(o, r, 0, r->n);
+    for (int k = 0; k + 1 < o->axes && r->at[k] == o->size[k]; k++) {
+        move(o, r, k, -o->size[k]);
+        move(o, r, k + 1, 1);
+    }
+    r->outside = r->at[0] < o->lo[0] || r->at[0] >= o->hi[0];
+    const int64_t end = r->at[0] < o->lo[0] ? o->lo[0] : r->outside ? o->size[0] : o->hi[0];
+    const bool one = o->x.e_stride[0] != 0 || o->f.e_stride[0] != 0;
+    const int64_t left = one && !r->outside ? 1 : end - r->at[0];
+    for (int k = 1; k < o->axes; k++) {
+        r->outside = r->outside || r->at[k] < o->lo[k] || r->at[k] >= o->hi[k];
+    }
+    r->n = left < limit ? (int)left : limit;
+}
+
+/** Exponent of the run above that of the sum. */
+static int64_t gap_of(const operand *o, const run *r, int64_t e)
+{
+    int64_t own = 0;
+    return exponent_at(o->term, r->x_e, r->f_e, &own) ? own - e : -HEADROOM - 1;
+}
+
+/** The one factor of a whole run. */
+static int64_t factor_of(const operand *o, const run *r)
+{
+    int64_t f = 0;
+    add64(o->term->f, &f, r->f, 0, 1, 1);
+    return f;
+}
+
+/** v[i] += x * f * c for the elements of a run; the caller proves that it fits. */
+static void add_run32(const operand *o, const run *r, int32_t c, int32_t *v)
+{
+    const itr_term *t = o->term;
+    if (!t->f || o->f.stride[0] == 0) {
+        add32(t, v, r->x, o->x.stride[0], r->n, t->f ? c * (int32_t)factor_of(o, r) : c);
+        return;
+    }
+    int32_t x[BLOCK] = {0}, f[BLOCK] = {0};
+    add32(t, x, r->x, o->x.stride[0], r->n, c);
+    add32(t->f, f, r->f, o->f.stride[0], r->n, 1);
+    for (int i = 0; i < r->n; i++) {
+        v[i] += x[i] * f[i];
+    }
+}
+
+/** v[i] += x * f * c * 2^gap likewise. */
+static void add_run64(const operand *o, const run *r, int64_t c, int gap, int64_t *v)
+{
+    const itr_term *t = o->term;
+    if (!t->f || o->f.stride[0] == 0) {
+        const int64_t f = t->f ? itr_wrap_mul64(c, factor_of(o, r)) : c;
+        add_scaled(t, v, r->x, o->x.stride[0], r->n, f, gap);
+        return;
+    }
+    int64_t x[BLOCK] = {0}, f[BLOCK] = {0};
+    add64(t, x, r->x, o->x.stride[0], r->n, itr_shl64(c, gap));
+    add64(t->f, f, r->f, o->f.stride[0], r->n, 1);
+    for (int i = 0; i < r->n; i++) {
+        v[i] += itr_wrap_mul64(x[i], f[i]);
+    }
+}
+
+/** How far each term has got: the elements of a range are loaded one block after the other. */
+typedef struct cursor {
+    int64_t i; /**< the next element of the result */
+    run r[MAX_TERMS];
+} cursor;
+
+static void start_at(const sum *s, int64_t i, cursor *c)
+{
+    c->i = i;
+    for (int t = 0; t < s->terms; t++) {
+        c->r[t] = run_at(&s->op[t], i);
+    }
+}
+
+static void load32(const sum *s, cursor *c, int n, int32_t *v)
+{
+    memset(v, 0, (size_t)n * sizeof *v);
+    for (int t = 0; t < s->terms; t++) {
+        const operand *o = &s->op[t];
+        run *r = &c->r[t];
+        for (int i = 0; i < n; i += r->n) {
+            next_run(o, r, n - i);
+            if (!r->outside) {
+                const int gap = (int)gap_of(o, r, s->e);
+                add_run32(o, r, (int32_t)itr_shl64(o->term->c.m, gap), v + i);
+            }
+        }
+    }
+    c->i += n;
+}
+
+static bool overflows(const operand *o, const int64_t *x, int n)
+{
+    uint64_t all = 0;
+    for (int i = 0; i < n; i++) {
+        all |= itr_abs64(x[i]);
+    }
+    return itr_bitlen64(all) + coefficient_bits(o->term->c.m) > HEADROOM;
+}
+
+/**
+ * Adds c * x * f / 2^shift, rounded, for elements i0 + i of the result. A product may need more
+ * than 62 bits only where the plan knows no bound (the 64-bit gradient sums); then it is a failure.
+ */
+static void add_rounded(const mode *m, const operand *o, const run *r, int64_t i0, int64_t shift,
+                        int64_t *v)
+{
+    int64_t x[BLOCK] = {0};
+    uint64_t random[BLOCK];
+    const int64_t c = o->term->c.m;
+    add_run64(o, r, 1, 0, x);
+    if (o->bits > HEADROOM && overflows(o, x, r->n)) {
+        itr_fail_step(m->rng, ITR_DIVERGED);
+        return;
+    }
+    if (shift > HEADROOM) {
+        return;
+    }
+    const int s = (int)shift;
+    if (!m->stochastic) {
+        for (int i = 0; i < r->n; i++) {
+            v[i] += itr_round_nearest(x[i] * c, s);
+        }
+        return;
+    }
+    const int width = itr_random_width(s, m->optimizer);
+    itr_random_fill(m->rng, m->site, o->draw, i0, r->n, width, random);
+    for (int i = 0; i < r->n; i++) {
+        v[i] += itr_round_stochastic(x[i] * c, s, random[i], width);
+    }
+}
+
+static void load64(const sum *s, cursor *c, int n, int64_t *v)
+{
+    memset(v, 0, (size_t)n * sizeof *v);
+    for (int t = 0; t < s->terms; t++) {
+        const operand *o = &s->op[t];
+        run *r = &c->r[t];
+        for (int i = 0; i < n; i += r->n) {
+            next_run(o, r, n - i);
+            if (r->outside) {
+                continue;
+            }
+            const int64_t gap = gap_of(o, r, s->e);
+            if (gap >= 0) {
+                add_run64(o, r, o->term->c.m, (int)gap, v + i);
+            } else {
+                add_rounded(&s->mode, o, r, c->i + i, -gap, v + i);
+            }
+        }
+    }
+    c->i += n;
+}
+
+/** Whether c * x * f is 0 everywhere. Each product is looked at once: repeating axes are left out.
+ */
+static bool is_zero(const operand *o)
+{
+    operand distinct = {.term = o->term};
+    int64_t total = 1;
+    for (int k = 0; k < o->axes; k++) {
+        if (o->x.stride[k] != 0 || o->f.stride[k] != 0) {
+            distinct.hi[distinct.axes] = distinct.size[distinct.axes] = o->hi[k] - o->lo[k];
+            distinct.x.stride[distinct.axes] = o->x.stride[k];
+            distinct.f.stride[distinct.axes++] = o->f.stride[k];
+            total *= o->hi[k] - o->lo[k];
+        }
+    }
+    if (distinct.axes == 0) {
+        distinct.hi[0] = distinct.size[0] = 1;
+        distinct.axes = 1;
+    }
+    run r = run_at(&distinct, 0);
+    for (int64_t i = 0; i < total; i += r.n) {
+        int64_t x[BLOCK] = {0};
+        uint64_t all = 0;
+        next_run(&distinct, &r, BLOCK);
+        add_run64(&distinct, &r, 1, 0, x);
+        for (int j = 0; j < r.n; j++) {
+            all |= (uint64_t)x[j];
+        }
+        if (all != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- the sum ---- */
+
+/** Exponent that the terms are aligned to, and whether 32 bits do. */
+static void align(sum *s, int count)
+{
+    const int spare = itr_ceil_log2((uint64_t)count);
+    bool any = false;
+    s->e = 0;
+    for (int t = 0; t < s->terms; t++) {
+        s->e = any && s->e < s->op[t].e_min ? s->e : s->op[t].e_min;
+        any = true;
+    }
+    for (int t = 0; t < s->terms; t++) {
+        const operand *o = &s->op[t];
+        /* e_min - (62 - spare - bits - (e_max - e_min)) */
+        const int64_t least = o->e_max - (HEADROOM - spare - o->bits);
+        s->e = s->e > least ? s->e : least;
+    }
+    s->fits32 = true;
+    for (int t = 0; t < s->terms; t++) {
+        const operand *o = &s->op[t];
+        s->fits32 =
+            s->fits32 && o->whole && o->e_min >= s->e && o->e_max - s->e + o->bits + spare <= 30;
+    }
+}
+
+/** A pass over the result that threads share. */
+typedef struct pass {
+    const sum *s;
+    const itr_requant_args *a;
+    int shift;
+    uint64_t max;
+} pass;
+
+/** A sum of its own for a part of a pass: failures go to `rng`. */
+static sum part_of(const pass *p, itr_rng *rng)
+{
+    sum s = *p->s;
+    *rng = *s.mode.rng;
+    s.mode.rng = rng;
+    return s;
+}
+
+static void end_part(pass *p, const itr_rng *rng, uint64_t max)
+{
+    itr_pool_lock(p->a->pool);
+    p->max = max > p->max ? max : p->max;
+    if (rng->status != ITR_OK) {
+        itr_fail_step(p->s->mode.rng, rng->status);
+    }
+    itr_pool_unlock(p->a->pool);
+}
+
+static uint64_t largest32(const sum *s, cursor *c, int n)
+{
+    int32_t v[BLOCK], low = 0, high = 0;
+    load32(s, c, n, v);
+    for (int j = 0; j < n; j++) {
+        low = v[j] < low ? v[j] : low;
+        high = v[j] > high ? v[j] : high;
+    }
+    return (uint64_t)(-low > high ? -low : high);
+}
+
+static uint64_t largest64(const sum *s, cursor *c, int n)
+{
+    int64_t v[BLOCK], low = 0, high = 0;
+    load64(s, c, n, v);
+    for (int j = 0; j < n; j++) {
+        low = v[j] < low ? v[j] : low;
+        high = v[j] > high ? v[j] : high;
+    }
+    return (uint64_t)(-low > high ? -low : high);
+}
+
+static void largest_part(void *user, int64_t begin, int64_t end)
+{
+    pass *p = (pass *)user;
+    itr_rng rng;
+    const sum s = part_of(p, &rng);
+    cursor c;
+    uint64_t max = 0;
+    start_at(&s, begin, &c);
+    while (c.i < end) {
+        const int n = (int)(end - c.i < BLOCK ? end - c.i : BLOCK);
+        const uint64_t m = s.fits32 ? largest32(&s, &c, n) : largest64(&s, &c, n);
+        max = m > max ? m : max;
+    }
+    end_part(p, &rng, max);
+}
+
+/** Largest magnitude of the sum; 0 without terms. */
+static uint64_t largest(const itr_requant_args *a, const sum *s)
+{
+    pass p = {.s = s, .a = a};
+    if (s->terms > 0) {
+        itr_parallel(a->pool, s->n, GRAIN, largest_part, &p);
+    }
+    return p.max;
+}
+
+static void round32(const mode *m, int64_t i0, int n, int s, int32_t *v)
+{
+    uint32_t random[BLOCK];
+    if (s == 0) {
+        return;
+    }
+    if (m->floor) {
+        for (int i = 0; i < n; i++) {
+            v[i] = itr_round_stochastic32(v[i], s, 0, 32);
+        }
+        return;
+    }
+    if (!m->stochastic) {
+        for (int i = 0; i < n; i++) {
+            v[i] = itr_round_nearest32(v[i], s);
+        }
+        return;
+    }
+    if (itr_random_width(s, m->optimizer) == 16) {
+        uint16_t halves[BLOCK];
+        itr_random_lanes16(m->rng, m->site, 0, i0, n, halves);
+        for (int i = 0; i < n; i++) {
+            v[i] = itr_round_stochastic32(v[i], s, halves[i], 16);
+        }
+        return;
+    }
+    itr_random_lanes32(m->rng, m->site, 0, i0, n, random);
+    for (int i = 0; i < n; i++) {
+        v[i] = itr_round_stochastic32(v[i], s, random[i], 32);
+    }
+}
+
+static void round64(const mode *m, int64_t i0, int n, int s, int64_t *v)
+{
+    uint64_t random[BLOCK];
+    if (s == 0) {
+        return;
+    }
+    if (m->floor) {
+        for (int i = 0; i < n; i++) {
+            v[i] = itr_round_stochastic(v[i], s, 0, 64);
+        }
+        return;
+    }
+    if (!m->stochastic) {
+        for (int i = 0; i < n; i++) {
+            v[i] = itr_round_nearest(v[i], s);
+        }
+        return;
+    }
+    const int width = itr_random_width(s, m->optimizer);
+    if (width == 16) {
+        uint16_t halves[BLOCK];
+        itr_random_lanes16(m->rng, m->site, 0, i0, n, halves);
+        for (int i = 0; i < n; i++) {
+            v[i] = itr_round_stochastic_narrow(v[i], s, halves[i], 16);
+        }
+        return;
+    }
+    if (width == 32) {
+        uint32_t words[BLOCK];
+        itr_random_lanes32(m->rng, m->site, 0, i0, n, words);
+        for (int i = 0; i < n; i++) {
+            v[i] = itr_round_stochastic_narrow(v[i], s, words[i], 32);
+        }
+        return;
+    }
+    itr_random_fill(m->rng, m->site, 0, i0, n, width, random);
+    for (int i = 0; i < n; i++) {
+        v[i] = itr_round_stochastic(v[i], s, random[i], width);
+    }
+}
+
+/** The result's exponent above s->e: by the exact rule, or the one it has where that still fits. */
+static int result_shift(const itr_requant_args *a, const sum *s, uint64_t max)
+{
+    const int fit = itr_fit_shift(max, a->bits);
+    const int64_t kept = (int64_t)*a->e_y - s->e;
+    if (!a->sticky || kept < fit || kept > HEADROOM) {
+        return fit;
+    }
+    /* max < limit/4 * 2^kept: a smaller exponent would use two more bits */
+    const uint64_t limit = (uint64_t)itr_limit(a->bits);
+    const bool small = kept >= 2 ? max >> (kept - 2) < limit : max << (2 - kept) < limit;
+    return small ? fit : (int)kept;
+}
+
+static void store_zero(const itr_requant_args *a, const operand *op, int64_t n, size_t width)
+{
+    bool any = false;
+    int64_t e = 0;
+    for (int t = 0; t < a->terms_count; t++) {
+        if (op[t].set) {
+            e = any && e < op[t].e_min ? e : op[t].e_min;
+            any = true;
+        }
+    }
+    memset(a->y, 0, (size_t)n * width);
+    if (!a->sticky) {
+        itr_set_exponent(a->rng, a->e_y, e);
+    }
+}
+
+static mode mode_of(itr_rng *rng, int32_t site, int32_t rounding, bool optimizer)
+{
+    const mode m = {rng, (uint32_t)site, rounding == ITR_ROUND_STOCHASTIC && !rng->nearest_only,
+                    optimizer, rounding == ITR_ROUND_FLOOR};
+    return m;
+}
+
+/** First pass. False: the sum is 0 everywhere and has been stored. */
+static bool prepare(const itr_requant_args *a, size_t width, sum *s, int *shift)
+{
+    operand all[MAX_TERMS];
+    s->mode = mode_of(a->rng, a->site, a->rounding, a->optimizer != 0);
+    s->terms = 0;
+    s->n = 1;
+    for (int i = 0; i < a->rank; i++) {
+        s->n *= a->shape[i];
+    }
+    if (s->n == 0) {
+        return false;
+    }
+    for (int t = 0; t < a->terms_count; t++) {
+        all[t] = operand_of(&a->terms[t], a->rank, a->shape, (uint32_t)t + 1);
+        /* a zero operand's exponent means nothing; alone, it need not be looked for */
+        if (!all[t].zero && (a->terms_count == 1 || !is_zero(&all[t]))) {
+            s->op[s->terms++] = all[t];
+        }
+    }
+    align(s, a->terms_count);
+    const uint64_t max = largest(a, s);
+    if (max == 0) {
+        store_zero(a, all, s->n, width);
+        return false;
+    }
+    *shift = result_shift(a, s, max);
+    /* the rounding's own addition must fit as well */
+    s->fits32 = s->fits32 && *shift <= 29 && max < (uint64_t)1 << 30;
+    return true;
+}
+
+/**
+ * y = the sum of terms c_i * x_i * f_i * 2^e_i, rounded to mantissas of `bits` (8, 16, 32, or
+ * fewer) at one exponent *e_y: two passes, the largest magnitude, then the rounding.
+ *
+ * Shapes   y `shape`, dense; x_i and f_i (or none) by strides, 0 repeats
+ * Range    |x_i| < 2^bits_i, |f_i| likewise, |c_i| < 2^15; 1 to 8 terms; results within
+ * +-(2^(bits-1) - 1) Aliasing y may be the x of a term with the same type and elements at the same
+ * places; *e_y may be a term's exponent Errors   rng->status = ITR_DIVERGED when |*e_y| leaves
+ * 2^20, or a 64-bit operand times its coefficient leaves 62 bits Source   NUMERICS.md,
+ * "Requantisation"
+ */
+#define DEFINE_REQUANT(name, type)                                                                 \
+    static void name##_part(void *user, int64_t begin, int64_t end)                                \
+    {                                                                                              \
+        pass *p = (pass *)user;                                                                    \
+        type *y = (type *)p->a->y;                                                                 \
+        itr_rng rng;                                                                               \
+        const sum s = part_of(p, &rng);                                                            \
+        cursor c;                                                                                  \
+        start_at(&s, begin, &c);                                                                   \
+        while (c.i < end) {                                                                        \
+            const int64_t i = c.i;                                                                 \
+            const int n = (int)(end - i < BLOCK ? end - i : BLOCK);                                \
+            if (s.fits32) {                                                                        \
+                int32_t v[BLOCK];                                                                  \
+                load32(&s, &c, n, v);                                                              \
+                round32(&s.mode, i, n, p->shift, v);                                               \
+                for (int j = 0; j < n; j++) {                                                      \
+                    y[i + j] = (type)v[j];                                                         \
+                }                                                                                  \
+            } else {                                                                               \
+                int64_t v[BLOCK];                                                                  \
+                load64(&s, &c, n, v);                                                              \
+                round64(&s.mode, i, n, p->shift, v);                                               \
+                for (int j = 0; j < n; j++) {                                                      \
+                    y[i + j] = (type)v[j];                                                         \
+                }                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
+        end_part(p, &rng, 0);                                                                      \
+    }                                                                                              \
+    void ITR_REQUANT_KERNEL(name)(const itr_requant_args *a)                                       \
+    {                                                                                              \
+        sum s;                                                                                     \
+        pass p = {.s = &s, .a = a};                                                                \
+        if (!prepare(a, sizeof(type), &s, &p.shift)) {                                             \
+            return;                                                                                \
+        }                                                                                          \
+        itr_parallel(a->pool, s.n, GRAIN, name##_part, &p);                                        \
+        itr_set_exponent(a->rng, a->e_y, s.e + p.shift);                                           \
+    }
+DEFINE_REQUANT(requant_i8, int8_t)
+DEFINE_REQUANT(requant_i16, int16_t)
+DEFINE_REQUANT(requant_i32, int32_t)

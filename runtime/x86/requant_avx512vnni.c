@@ -1,0 +1,15 @@
+/**
+ * Sums rounded to narrower mantissas: ref/requant_sum.h, compiled for this instruction set.
+ */
+#include "../cpu.h"
+
+#ifdef ITR_X86
+#include "begin_avx512vnni.h"
+
+#include "philox_avx512vnni.h"
+
+#define ITR_REQUANT_KERNEL(name) itr_##name##_avx512vnni
+#include "../ref/requant_sum.h"
+
+#include "end.h"
+#endif
