@@ -55,6 +55,7 @@ static void fill_table(table *t, const itr_conv_view *v, int64_t k0, int k)
 {
     t->k = k;
     t->dense = true;
+    t->filter[0] = 0; /* no taps at all: a phase that none reaches */
     t->y_min = t->x_min = INT32_MAX;
     t->y_max = t->x_max = INT32_MIN;
     for (int i = 0; i < k; i++) {

@@ -80,6 +80,25 @@ static inline void random_start(uint64_t seed)
     printf("ITR_SEED=%llu\n", (unsigned long long)random_state);
 }
 
+typedef enum data { UNIFORM, EXTREME, ALL_LARGEST, DATA_COUNT } data;
+
+/** Mantissas of 8 or 16 bits; -2^(b-1) is never one. */
+static inline void random_fill(unsigned char *at, size_t n, bool in16, data kind)
+{
+    const int64_t limit = in16 ? 32767 : 127;
+    for (size_t i = 0; i < n; i++) {
+        const int64_t x = kind == UNIFORM   ? random_in(-limit, limit)
+                          : kind == EXTREME ? (random_in(0, 1) ? limit : -limit)
+                                            : limit;
+        const int16_t wide = (int16_t)x;
+        if (in16) {
+            memcpy(at + 2 * i, &wide, sizeof wide);
+        } else {
+            at[i] = (unsigned char)x;
+        }
+    }
+}
+
 enum { GUARD = 64 };
 
 /** Bytes between guards, `offset` bytes behind an aligned address. */
