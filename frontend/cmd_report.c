@@ -14,5 +14,6 @@ int itc_cmd_report(itc_cli *c)
         return itc_exit_code(
             itc_error(c->ctx, NULL, ITC_RANGE, "E0606", "-o FILE is missing: where the page goes"));
     }
-    return itc_exit_code(itc_report(c->ctx, o->args, o->n_args, plan, out));
+    const char *stats = o->given[ITC_OPT_stats] ? o->value[ITC_OPT_stats] : NULL;
+    return itc_exit_code(itc_report(c->ctx, o->args, o->n_args, plan, stats, out));
 }

@@ -85,7 +85,8 @@ static itc_status compare(itc_cli *c, const char *dir, int *code)
     if (o->given[ITC_OPT_report]) {
         const bool built = !itc_options_flag(o, ITC_OPT_interpret);
         const char *plan = itc_format(c->ctx, "%s/%s/plan.json", dir, integer);
-        return itc_report(c->ctx, log, 2, built ? plan : NULL, o->value[ITC_OPT_report]);
+        return itc_report(c->ctx, log, 2, built ? plan : NULL, NULL,
+                          o->value[ITC_OPT_report]);
     }
     return ITC_OK;
 }

@@ -5,6 +5,7 @@
 
 #include "frontend/chart.h"
 #include "frontend/report_plan.h"
+#include "frontend/report_stats.h"
 #include "frontend/runlog.h"
 
 #include <string.h>
@@ -40,6 +41,7 @@ static const char head[] =
     ".n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}\n"
     ".m{font-family:ui-monospace,monospace;font-size:13px}\n"
     "tr.d td{background:var(--box)}\n"
+    "svg.spark{background:var(--box);border-radius:4px;vertical-align:middle}\n"
     "svg.chart{width:100%;height:auto;background:var(--box);border-radius:8px}\n"
     ".chart text{font-size:12px;fill:var(--soft)}.chart .title{font-size:14px;fill:var(--fg)}\n"
     ".grid{stroke:var(--line);fill:none}.band0{fill:none;pointer-events:all}"
@@ -340,7 +342,7 @@ static void write_settings(const page *p)
 }
 
 itc_status itc_report(itc_ctx *ctx, const char *const *logs, int n, const char *plan_json,
-                      const char *out_path)
+                      const char *stats, const char *out_path)
 {
     itc_strbuf out;
     itc_strbuf_init(&out, ctx);
@@ -355,6 +357,9 @@ itc_status itc_report(itc_ctx *ctx, const char *const *logs, int n, const char *
     write_settings(&p);
     if (plan_json) {
         ITC_TRY(itc_report_plan(ctx, plan_json, &out));
+    }
+    if (stats) {
+        ITC_TRY(itc_report_stats(ctx, stats, &out));
     }
     add(&p, "</body>\n</html>\n");
     itc_set_file(ctx, NULL);

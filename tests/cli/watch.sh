@@ -66,6 +66,8 @@ image = [l for l in of if l["tensor"].startswith("input")][0]
 assert image["elements"] == 16 * 784, image
 assert all(0 <= l["zeros"] <= 1 and 0 <= l["extremes"] <= 1 for l in of)
 END
+    "$INTRAIN" report int8.jsonl --stats compiled.jsonl -o page.html || fail "report --stats"
+    grep -q '<h2>Statistics</h2>' page.html || fail "the report shows no statistics"
     echo "ok: statistics of $arith"
 done
 

@@ -215,7 +215,7 @@ static void report_is_one_document(void **state)
     put("a.jsonl", START STEP1 STEP2 EVAL2 END2);
     put("b&c.jsonl", START STEP1 STEP2 EVAL2 "{\"event\":\"st");
     static const char *const logs[] = {"a.jsonl", "b&c.jsonl"};
-    assert_int_equal(itc_report(ctx, logs, 2, NULL, "report.html"), ITC_OK);
+    assert_int_equal(itc_report(ctx, logs, 2, NULL, NULL, "report.html"), ITC_OK);
     const char *html = get("report.html");
     assert_well_formed(html);
     assert_non_null(strstr(html, "m&lt;1&gt;"));
@@ -224,7 +224,7 @@ static void report_is_one_document(void **state)
     assert_non_null(strstr(html, "last line cut off"));
     assert_non_null(strstr(html, "62.50 %"));
     assert_non_null(strstr(html, "prefers-color-scheme:dark"));
-    assert_int_equal(itc_report(ctx, logs, 2, NULL, "again.html"), ITC_OK);
+    assert_int_equal(itc_report(ctx, logs, 2, NULL, NULL, "again.html"), ITC_OK);
     assert_string_equal(get("again.html"), html);
 }
 
@@ -235,7 +235,7 @@ static void report_escapes_every_string(void **state)
                    "\"<b>\":\"<i>\\u0001\",\"arguments\":[\"<u>\"]}\n" STEP1
                    "{\"event\":\"end\",\"digest\":\"<p>\",\"status\":\"<q>\"}\n");
     static const char *const logs[] = {"x.jsonl"};
-    assert_int_equal(itc_report(ctx, logs, 1, NULL, "x.html"), ITC_OK);
+    assert_int_equal(itc_report(ctx, logs, 1, NULL, NULL, "x.html"), ITC_OK);
     const char *html = get("x.html");
     assert_well_formed(html);
     assert_non_null(strstr(html, "&lt;script&gt;1&lt;/script&gt;"));
@@ -254,9 +254,9 @@ static void report_survives_extreme_numbers(void **state)
               "{\"event\":\"step\",\"step\":9223372036854775807,\"loss\":-1e308,\"lr\":0}\n");
     put("none.jsonl", START);
     static const char *const logs[] = {"huge.jsonl", "none.jsonl"};
-    assert_int_equal(itc_report(ctx, logs, 2, NULL, "huge.html"), ITC_OK);
+    assert_int_equal(itc_report(ctx, logs, 2, NULL, NULL, "huge.html"), ITC_OK);
     assert_well_formed(get("huge.html"));
-    assert_int_equal(itc_report(ctx, logs + 1, 1, NULL, "none.html"), ITC_OK);
+    assert_int_equal(itc_report(ctx, logs + 1, 1, NULL, NULL, "none.html"), ITC_OK);
     assert_well_formed(get("none.html"));
     assert_null(strstr(get("none.html"), "<svg"));
 }
@@ -276,7 +276,7 @@ static void report_shows_a_plan(void **state)
         "\"limit_a\":127,\"limit_b\":127,\"worst\":\"1238707200\",\"type\":\"i32\"}],"
         "\"memory\":{\"parameters\":3072,\"arena\":2048}}\n");
     static const char *const logs[] = {"p.jsonl"};
-    assert_int_equal(itc_report(ctx, logs, 1, "plan.json", "p.html"), ITC_OK);
+    assert_int_equal(itc_report(ctx, logs, 1, "plan.json", NULL, "p.html"), ITC_OK);
     const char *html = get("p.html");
     assert_well_formed(html);
     assert_non_null(strstr(html, "a&lt;b"));
@@ -285,6 +285,61 @@ static void report_shows_a_plan(void **state)
     assert_non_null(strstr(html, "3.0 KiB"));
     assert_non_null(strstr(html, "<td>Conv</td><td class=\"n\">1</td><td class=\"n\">1</td>"
                                  "<td class=\"n\">2</td>"));
+}
+
+#define STATS_START "{\"event\":\"stats-start\",\"model\":\"m\"}\n"
+
+static void report_shows_statistics(void **state)
+{
+    (void)state;
+    put("s.jsonl", START STEP1);
+    put("stats.jsonl", STATS_START
+        "{\"event\":\"stats\",\"step\":10,\"tensor\":\"w<1>\",\"kind\":\"param\","
+        "\"elements\":1200,\"exponent\":-9,\"top\":-2,\"zeros\":0.5,"
+        "\"update_ratio\":0.001,\"moved\":0.25}\n"
+        "{\"event\":\"stats\",\"step\":10,\"tensor\":\"y\",\"kind\":\"fwd\","
+        "\"node\":\"n&m\",\"elements\":4,\"top\":1e308,\"zeros\":0}\n"
+        "{\"event\":\"warning\",\"step\":10,\"id\":\"W0550\",\"text\":\"<s> starves\"}\n"
+        "{\"event\":\"stats\",\"step\":20,\"tensor\":\"w<1>\",\"kind\":\"param\","
+        "\"elements\":1200,\"exponent\":-9,\"top\":3,\"zeros\":0.25,"
+        "\"update_ratio\":0,\"moved\":0}\n"
+        "{\"event\":\"stats\",\"step\":20,\"tensor\":\"y\",\"kind\":\"fwd\","
+        "\"elements\":4,\"top\":-1e308,\"zeros\":0}\n{\"event\":\"sta");
+    static const char *const logs[] = {"s.jsonl"};
+    assert_int_equal(itc_report(ctx, logs, 1, NULL, "stats.jsonl", "s.html"), ITC_OK);
+    const char *html = get("s.html");
+    assert_well_formed(html);
+    assert_non_null(strstr(html, "<th>w&lt;1&gt;</th><td>param</td>"));
+    assert_non_null(strstr(html, "n&amp;m"));
+    assert_non_null(strstr(html, "&lt;s&gt; starves"));
+    /* from -2 below to 3 above, the first step left and the last right */
+    assert_non_null(strstr(html, "<title>-2 to 3</title><polyline class=\"line s0\" "
+                                 "points=\"2.0,24.0 118.0,2.0 \"/></svg> 3<"));
+    assert_non_null(strstr(html, "25.00 %"));
+    assert_non_null(strstr(html, "0.001</td>")); /* the logarithm of 0 is left out */
+}
+
+static void report_refuses_what_is_no_statistics(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"",
+                                      "{}\n",
+                                      START,
+                                      STATS_START,
+                                      STATS_START "x\n",
+                                      STATS_START "{\"event\":\"stats\",\"step\":1}\n"};
+    static const char *const logs[] = {"s.jsonl"};
+    put("s.jsonl", START STEP1);
+    remove("refused.html");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        itc_diag_clear(ctx);
+        put("bad.jsonl", bad[i]);
+        assert_int_equal(itc_exit_code(itc_report(ctx, logs, 1, NULL, "bad.jsonl", "refused.html")),
+                         2);
+        assert_string_equal(itc_diag_get(ctx, 0)->id, "E0622");
+        assert_null(fopen("refused.html", "r"));
+    }
+    itc_diag_clear(ctx);
 }
 
 static void report_refuses_what_is_no_plan(void **state)
@@ -298,12 +353,13 @@ static void report_refuses_what_is_no_plan(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         itc_diag_clear(ctx);
         put("bad.json", bad[i]);
-        assert_int_equal(itc_exit_code(itc_report(ctx, logs, 1, "bad.json", "refused.html")), 2);
+        assert_int_equal(itc_exit_code(itc_report(ctx, logs, 1, "bad.json", NULL, "refused.html")),
+                         2);
         assert_string_equal(itc_diag_get(ctx, 0)->id, "E0621");
         assert_null(fopen("refused.html", "r"));
     }
     itc_diag_clear(ctx);
-    assert_int_equal(itc_exit_code(itc_report(ctx, logs, 1, NULL, "absent/x.html")), 3);
+    assert_int_equal(itc_exit_code(itc_report(ctx, logs, 1, NULL, NULL, "absent/x.html")), 3);
     assert_string_equal(itc_diag_get(ctx, 0)->id, "E0003");
 }
 
@@ -404,6 +460,8 @@ int main(void)
         T(report_survives_extreme_numbers),
         T(report_shows_a_plan),
         T(report_refuses_what_is_no_plan),
+        T(report_shows_statistics),
+        T(report_refuses_what_is_no_statistics),
         T(chart_places_points),
         T(numbers_are_grouped),
         T(compare_prints_both_runs),
