@@ -125,8 +125,8 @@ static void print_binary(const printer *p, const itc_expr *x, const char *operat
 /** As a truth value. */
 static void print_condition(const printer *p, const itc_expr *x)
 {
-    if (x->kind == ITC_X_GT || x->kind == ITC_X_LT) {
-        print_binary(p, x, x->kind == ITC_X_GT ? ">" : "<");
+    if (x->kind == ITC_X_GT || x->kind == ITC_X_LT || x->kind == ITC_X_EQ) {
+        print_binary(p, x, x->kind == ITC_X_GT ? ">" : x->kind == ITC_X_LT ? "<" : "==");
     } else if (x->kind == ITC_X_AND) {
         for (int i = 0; i < 2; i++) {
             const bool nested = x->arg[i]->kind == ITC_X_SELECT;
@@ -213,6 +213,7 @@ static void print_value(const printer *p, const itc_expr *x)
         break;
     case ITC_X_GT:
     case ITC_X_LT:
+    case ITC_X_EQ:
     case ITC_X_AND:
         print_condition(p, x);
         itc_strbuf_add(p->b, p->kind == ITC_LOOP_REAL ? " ? 1.0 : 0.0" : " ? 1 : 0");

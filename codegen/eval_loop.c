@@ -76,6 +76,8 @@ static int64_t eval_int(const element *x, const itc_expr *e)
         return a > b;
     case ITC_X_LT:
         return a < b;
+    case ITC_X_EQ:
+        return a == b;
     case ITC_X_AND:
         return a != 0 && b != 0;
     default:
@@ -141,6 +143,8 @@ static double eval_real(const element *x, const itc_expr *e)
         return a > b ? 1 : 0;
     case ITC_X_LT:
         return a < b ? 1 : 0;
+    case ITC_X_EQ:
+        return a == b ? 1 : 0;
     case ITC_X_AND:
         return a_true && (b < 0 || b > 0 || isnan(b)) ? 1 : 0;
     default:

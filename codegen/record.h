@@ -98,6 +98,7 @@ typedef enum itc_x_kind {
     ITC_X_MIN,
     ITC_X_GT, /**< a > b: 1 or 0 */
     ITC_X_LT,
+    ITC_X_EQ,
     ITC_X_AND,
     ITC_X_SELECT, /**< a != 0 ? b : c */
     ITC_X_CALL,   /**< `function` of one or two operands; floats only */

@@ -125,6 +125,31 @@ static bool all_const(const itc_formula *f)
     return f->arg[0] != NULL;
 }
 
+static bool is_call(const itc_formula *f, const char *name)
+{
+    return f->kind == ITC_F_CALL && strcmp(f->function->name, name) == 0;
+}
+
+/** 1 + f, or 1 - f, of functions near -1 (or 1), without the loss: 1 + erf(x) is erfc(-x), 1 + tanh(x)
+ * is 2 sigmoid(2 x). NULL: f is none of these. */
+static const itc_formula *one_more(itc_ctx *ctx, const itc_formula *f, bool minus)
+{
+    const bool error = is_call(f, "erf");
+    if (!error && !is_call(f, "tanh")) {
+        return NULL;
+    }
+    const itc_formula *x = f->arg[0], *two = itc_formula_const(ctx, 2);
+    if (error != minus) { /* erfc falls where sigmoid rises */
+        x = itc_formula_make(ctx, ITC_F_NEG, x, NULL, NULL);
+    }
+    if (error) {
+        return itc_formula_call(ctx, itc_function_named("erfc"), x, NULL);
+    }
+    x = itc_formula_make(ctx, ITC_F_MUL, two, x, NULL);
+    return itc_formula_make(ctx, ITC_F_MUL, two,
+                            itc_formula_call(ctx, itc_function_named("sigmoid"), x, NULL), NULL);
+}
+
 /** An operand that the operation leaves as it is, or a constant; NULL: neither. */
 static const itc_formula *simpler(itc_ctx *ctx, itc_formula_kind kind, const itc_formula *a,
                                   const itc_formula *b, const itc_formula *c)
@@ -132,9 +157,18 @@ static const itc_formula *simpler(itc_ctx *ctx, itc_formula_kind kind, const itc
     const bool a0 = itc_formula_is_const(a, 0), b0 = b && itc_formula_is_const(b, 0);
     switch (kind) {
     case ITC_F_ADD:
-        return a0 ? b : b0 ? a : NULL;
+        return a0                            ? b
+               : b0                          ? a
+               : itc_formula_is_const(b, 1)  ? one_more(ctx, a, false)
+               : itc_formula_is_const(a, 1)  ? one_more(ctx, b, false)
+                                             : NULL;
     case ITC_F_SUB:
-        return b0 ? a : a0 ? itc_formula_make(ctx, ITC_F_NEG, b, NULL, NULL) : NULL;
+        return b0                             ? a
+               : a0                           ? itc_formula_make(ctx, ITC_F_NEG, b, NULL, NULL)
+               : itc_formula_is_const(a, 1)   ? one_more(ctx, b, true)
+               : itc_formula_is_const(b, 1) && is_call(a, "exp")
+                   ? itc_formula_call(ctx, itc_function_named("expm1"), a->arg[0], NULL)
+                   : NULL;
     case ITC_F_MUL:
         return a0 || b0                      ? itc_formula_const(ctx, 0)
                : itc_formula_is_const(a, 1)  ? b
@@ -181,6 +215,13 @@ const itc_formula *itc_formula_make(itc_ctx *ctx, itc_formula_kind kind, const i
 const itc_formula *itc_formula_call(itc_ctx *ctx, const itc_function *fn, const itc_formula *a,
                                     const itc_formula *b)
 {
+    /* log(1 + x) of a small x, without the loss */
+    if (strcmp(fn->name, "log") == 0 && a->kind == ITC_F_ADD) {
+        const bool left = itc_formula_is_const(a->arg[0], 1);
+        if (left || itc_formula_is_const(a->arg[1], 1)) {
+            return itc_formula_call(ctx, itc_function_named("log1p"), a->arg[left ? 1 : 0], NULL);
+        }
+    }
     if (!fn->c_name && a->kind == ITC_F_CONST) {
         return itc_formula_of(ctx, definition(ctx, fn->made_of), a);
     }

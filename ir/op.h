@@ -7,6 +7,7 @@
 
 #include "ir/ir.h"
 
+struct itc_formula;
 struct itc_grad;
 struct itc_lower;
 struct itc_plan;
@@ -92,6 +93,11 @@ typedef struct itc_op_def {
     /** Of an element-wise function: its formula (ir/formula.h), {name} for a number of an attribute.
      * The hooks of ir/ops/function.c do the rest. */
     const char *formula;
+    /** Of an element-wise operator on floats: its result as a formula of the operands' (pass fuse);
+     * NULL where it has none, and without the hook. */
+    const struct itc_formula *(*as_formula)(itc_ctx *ctx, const itc_node *n,
+                                            const struct itc_formula *const *arg);
+    bool selects; /**< it only lets mantissas pass or not: nothing is rounded */
 
     /** ONNX form -> our form: builds nodes at g->insert and sets in out[] what replaces the
      * node's outputs; leaves out[0] NULL where the node is in our form already (it is kept).

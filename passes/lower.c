@@ -74,21 +74,39 @@ static int64_t mantissa(double x, int e)
     return (int64_t)nearbyint(ldexp(x, -e));
 }
 
+/**
+ * Numbers of a constant lie below it. Infinities and what comes near them stand for "beyond all
+ * others" (the masks of attention), not for their size, which would leave nothing of the others.
+ */
+#define BEYOND 1e30
+
+/** What stands for an element of a constant: of what is beyond, 32 more than twice the largest
+ * number. After a softmax that is nothing, exp(-32), and still leaves scores an absolute precision
+ * of 2^-10. */
+static double finite(const itc_value *v, double x, double largest)
+{
+    const double far = 32 + 2 * largest;
+    return v->kind != ITC_VALUE_CONST || fabs(x) < BEYOND ? x : x > 0 ? far : -far;
+}
+
 /** A float tensor as mantissas of `bits` magnitude bits and their exponent. */
 static itc_status quantize(itc_lower *l, const itc_node *n, const itc_value *v, int bits,
                            itc_tensor **out, int32_t *exponent)
 {
     const itc_tensor *t = v->data;
     const double limit = (double)(((uint64_t)1 << bits) - 1);
-    double max = 0;
+    double largest = 0, max = 0;
     for (int64_t i = 0; i < t->count; i++) {
         const double x = itc_tensor_get(t, i);
-        if (!isfinite(x)) {
+        if (isnan(x) || (isinf(x) && v->kind != ITC_VALUE_CONST)) {
             return itc_error(l->g->ctx, n, ITC_RANGE, "E0325",
                              "tensor \"%s\" holds %g; --arith float32 can compute with it",
                              v->onnx ? v->onnx : v->name, x);
         }
-        max = fmax(max, fabs(x));
+        largest = fabs(x) < BEYOND ? fmax(largest, fabs(x)) : largest;
+    }
+    for (int64_t i = 0; i < t->count; i++) {
+        max = fmax(max, fabs(finite(v, itc_tensor_get(t, i), largest)));
     }
     int e = 0;
     if (max > 0) {
@@ -102,7 +120,7 @@ static itc_status quantize(itc_lower *l, const itc_node *n, const itc_value *v, 
     }
     itc_tensor *q = itc_tensor_new(l->g->ctx, itc_dtype_of_bits(bits), t->rank, t->dim);
     for (int64_t i = 0; i < t->count; i++) {
-        const int64_t m = mantissa(itc_tensor_get(t, i), e);
+        const int64_t m = mantissa(finite(v, itc_tensor_get(t, i), largest), e);
         switch (q->dtype) {
         case ITC_I8:
             ((int8_t *)q->data)[i] = (int8_t)m;

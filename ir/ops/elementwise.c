@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "codegen/emit.h"
+#include "ir/formula.h"
 #include "ir/ops/util.h"
 #include "passes/grad.h"
 #include "passes/lower.h"
@@ -69,6 +70,22 @@ static itc_status combine_grad(itc_grad *b, const itc_node *n)
     return ITC_OK;
 }
 
+static const itc_formula *combine_formula(itc_ctx *ctx, const itc_node *n,
+                                          const itc_formula *const *arg)
+{
+    const itc_formula *sum = itc_formula_const(ctx, 0);
+    for (int i = 0; i < n->n_in; i++) {
+        if (coefs(n)[i].symbol != ITC_SYM_NONE) {
+            return NULL;
+        }
+        const double c = coefs(n)[i].value;
+        const itc_formula *part =
+            itc_formula_make(ctx, ITC_F_MUL, itc_formula_const(ctx, fabs(c)), arg[i], NULL);
+        sum = itc_formula_make(ctx, c < 0 ? ITC_F_SUB : ITC_F_ADD, sum, part, NULL);
+    }
+    return sum;
+}
+
 static itc_status combine_lower(itc_lower *l, const itc_node *n)
 {
     return itc_lower_set_sum(l, n, n->out[0], n->n_in, coefs(n));
@@ -107,6 +124,7 @@ const itc_op_def itc_op_Combine = {
     .flags = ITC_OP_INTERNAL | ITC_OP_SUM,
     .attrs = combine_attrs,
     .summary = "linear combination of broadcast operands",
+    .as_formula = combine_formula,
     .infer = combine_infer,
     .grad = combine_grad,
     .demand = ITC_DEMAND_PASS,
@@ -277,6 +295,13 @@ static itc_status mul_grad(itc_grad *b, const itc_node *n)
     return ITC_OK;
 }
 
+static const itc_formula *mul_formula(itc_ctx *ctx, const itc_node *n,
+                                      const itc_formula *const *arg)
+{
+    (void)n;
+    return itc_formula_make(ctx, ITC_F_MUL, arg[0], arg[1], NULL);
+}
+
 static itc_status mul_lower(itc_lower *l, const itc_node *n)
 {
     return itc_lower_set_product(l, n, n->out[0]);
@@ -320,6 +345,7 @@ const itc_op_def itc_op_Mul = {
     .roles = weak_roles,
     .flags = ITC_OP_SUM,
     .summary = "product; of floats by a constant number as Combine",
+    .as_formula = mul_formula,
     .kinds = ITC_KIND_NUMBER,
     .normalize = mul_normalize,
     .fold = itc_fold_binary,
@@ -358,6 +384,13 @@ static itc_status div_grad(itc_grad *b, const itc_node *n)
     return ITC_OK;
 }
 
+static const itc_formula *div_formula(itc_ctx *ctx, const itc_node *n,
+                                      const itc_formula *const *arg)
+{
+    (void)n;
+    return itc_formula_make(ctx, ITC_F_DIV, arg[0], arg[1], NULL);
+}
+
 static itc_status div_lower(itc_lower *l, const itc_node *n)
 {
     itc_value *in[2] = {0};
@@ -391,6 +424,7 @@ const itc_op_def itc_op_Div = {
     .opset_min = 7,
     .versions = binary_versions,
     .summary = "quotient; of floats by a constant number as Combine",
+    .as_formula = div_formula,
     .kinds = ITC_KIND_NUMBER,
     .normalize = div_normalize,
     .fold = itc_fold_binary,

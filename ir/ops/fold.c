@@ -146,8 +146,7 @@ static bool float_flag(const itc_node *n, bool a, bool b, bool *out)
     return a && b && (n->op == &itc_op_Add || n->op == &itc_op_Sub);
 }
 
-/** Index into t of element i of the broadcast result. */
-static int64_t source_index(const itc_tensor *t, const itc_tensor *out, int64_t i)
+int64_t itc_fold_source(const itc_tensor *t, const itc_tensor *out, int64_t i)
 {
     int64_t index = 0, stride = 1;
     for (int axis = out->rank - 1; axis >= 0; axis--) {
@@ -162,27 +161,54 @@ static int64_t source_index(const itc_tensor *t, const itc_tensor *out, int64_t 
     return index;
 }
 
-static itc_status broadcast(itc_graph *g, const itc_node *n, const itc_tensor *a,
-                            const itc_tensor *b, itc_tensor **out)
+/** Broadcasts t's extents into dim, aligned at the end; rank is at least t's. */
+static itc_status widen(itc_graph *g, const itc_node *n, const itc_tensor *t, int rank,
+                        int64_t *dim)
 {
-    int64_t dim[ITC_MAX_RANK] = {0};
-    int64_t count = 1;
-    const int rank = a->rank > b->rank ? a->rank : b->rank;
-    for (int i = 0; i < rank; i++) {
-        const int ia = i - (rank - a->rank), ib = i - (rank - b->rank);
-        const int64_t da = ia < 0 ? 1 : a->dim[ia], db = ib < 0 ? 1 : b->dim[ib];
-        if (da != db && da != 1 && db != 1) {
+    for (int i = 0; i < t->rank; i++) {
+        int64_t *d = &dim[i + rank - t->rank];
+        if (t->dim[i] != *d && t->dim[i] != 1 && *d != 1) {
             return itc_error(g->ctx, n, ITC_SHAPE, "E0220",
-                             "extents %lld and %lld do not broadcast", (long long)da,
-                             (long long)db);
+                             "extents %lld and %lld do not broadcast", (long long)*d,
+                             (long long)t->dim[i]);
         }
-        dim[i] = da == 1 ? db : da;
-        if (!itc_size_mul(count, dim[i], &count) || count > INT32_MAX) {
+        *d = *d == 1 ? t->dim[i] : *d;
+    }
+    return ITC_OK;
+}
+
+/** A tensor of zeros of the shape that `count` tensors broadcast to. */
+static itc_status broadcast_of(itc_graph *g, const itc_node *n, int count,
+                               const itc_tensor *const *t, itc_dtype dtype, itc_tensor **out)
+{
+    int64_t dim[ITC_MAX_RANK] = {1, 1, 1, 1, 1, 1, 1, 1}, size = 1;
+    int rank = 0;
+    for (int i = 0; i < count; i++) {
+        rank = t[i]->rank > rank ? t[i]->rank : rank;
+    }
+    for (int i = 0; i < count; i++) {
+        ITC_TRY(widen(g, n, t[i], rank, dim));
+    }
+    for (int i = 0; i < rank; i++) {
+        if (!itc_size_mul(size, dim[i], &size) || size > INT32_MAX) {
             return itc_error(g->ctx, n, ITC_RANGE, "E0227", "the constant result is too large");
         }
     }
-    *out = itc_tensor_new(g->ctx, a->dtype, rank, dim);
+    *out = itc_tensor_new(g->ctx, dtype, rank, dim);
     return ITC_OK;
+}
+
+itc_status itc_fold_broadcast(itc_graph *g, const itc_node *n, itc_dtype dtype, itc_tensor **out)
+{
+    const itc_tensor **t = ITC_NEW_ARRAY(g->ctx, const itc_tensor *, n->n_in + 1);
+    *out = NULL;
+    for (int i = 0; i < n->n_in; i++) {
+        t[i] = itc_operand_const(n, i);
+        if (!t[i] || !t[i]->data) {
+            return ITC_OK;
+        }
+    }
+    return broadcast_of(g, n, n->n_in, t, dtype, out);
 }
 
 /** n's operator between a and b, broadcast. */
@@ -194,9 +220,9 @@ static itc_status fold_pair(itc_graph *g, const itc_node *n, const itc_tensor *a
                          itc_dtype_name(a->dtype), itc_dtype_name(b->dtype));
     }
     itc_tensor *y = NULL;
-    ITC_TRY(broadcast(g, n, a, b, &y));
+    ITC_TRY(broadcast_of(g, n, 2, (const itc_tensor *[]){a, b}, a->dtype, &y));
     for (int64_t i = 0; i < y->count; i++) {
-        const int64_t ia = source_index(a, y, i), ib = source_index(b, y, i);
+        const int64_t ia = itc_fold_source(a, y, i), ib = itc_fold_source(b, y, i);
         const bool fa = itc_tensor_flag(a, ia), fb = itc_tensor_flag(b, ib);
         number r = {0, false};
         bool ok;

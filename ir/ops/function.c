@@ -141,6 +141,14 @@ static itc_status map_infer(itc_graph *g, itc_node *n)
     return ITC_OK;
 }
 
+static const itc_formula *map_formula(itc_ctx *ctx, const itc_node *n,
+                                      const itc_formula *const *arg)
+{
+    const char *wrong = NULL;
+    const itc_formula *f = itc_formula_parse(ctx, itc_string(n, "f"), &wrong);
+    return f ? itc_formula_of(ctx, f, arg[0]) : NULL;
+}
+
 static itc_status map_fold(itc_graph *g, itc_node *n, itc_tensor **out)
 {
     return itc_fold_formula(g, n, itc_string(n, "f"), out);
@@ -212,6 +220,7 @@ const itc_op_def itc_op_Map = {
     .flags = ITC_OP_INTERNAL,
     .attrs = map_attrs,
     .summary = "formula f of each element; 15 bits on integers",
+    .as_formula = map_formula,
     .fold = map_fold,
     .infer = map_infer,
     .grad = map_grad,

@@ -1,13 +1,14 @@
 /*
- * Element-wise operators that select: Relu, Mask, LeakyRelu, Clip, Dropout. Mantissas pass, are
+ * Element-wise operators that select: Relu, Mask, LeakyRelu, PRelu, Clip, Dropout. Mantissas pass, are
  * bounded or become 0; exponents stay, so integers lose nothing.
  *     dRelu = Mask(dy, y)      dClip = dy strictly between the bounds      dDropout = Mask(dy, mask)
- * Sources: ONNX Relu-14, LeakyRelu-16, Clip-13, Dropout-13.
+ * Sources: ONNX Relu-14, LeakyRelu-16, PRelu-16, Clip-13, Dropout-13.
  */
 #include <float.h>
 #include <math.h>
 
 #include "codegen/emit.h"
+#include "ir/formula.h"
 #include "ir/ops/util.h"
 #include "passes/grad.h"
 #include "passes/lower.h"
@@ -21,6 +22,13 @@ static itc_status relu_grad(itc_grad *b, const itc_node *n)
     itc_value *in[2] = {itc_grad_of(b, n, 0), n->out[0]};
     ITC_TRY(itc_grad_build(b, n, &itc_op_Mask, 2, in, NULL, &dx));
     return itc_grad_add(b, n, 0, dx);
+}
+
+static const itc_formula *relu_formula(itc_ctx *ctx, const itc_node *n,
+                                       const itc_formula *const *arg)
+{
+    (void)n;
+    return itc_formula_make(ctx, ITC_F_MAX, arg[0], itc_formula_const(ctx, 0), NULL);
 }
 
 static itc_status relu_emit(itc_emit *e, const itc_node *n)
@@ -41,6 +49,8 @@ const itc_op_def itc_op_Relu = {
     .opset_min = 6,
     .versions = relu_versions,
     .summary = "max(x, 0), exact on mantissas",
+    .as_formula = relu_formula,
+    .selects = true,
     .infer = itc_infer_same_real,
     .grad = relu_grad,
     .demand = ITC_DEMAND_PASS,
@@ -55,7 +65,13 @@ static itc_status mask_grad(itc_grad *b, const itc_node *n)
     itc_value *dx = NULL;
     itc_value *in[2] = {itc_grad_of(b, n, 0), n->in[1]};
     ITC_TRY(itc_grad_build(b, n, &itc_op_Mask, 2, in, NULL, &dx));
-    return itc_grad_add(b, n, 0, dx);
+    return itc_grad_add_shaped(b, n, 0, dx);
+}
+
+static itc_status mask_infer(itc_graph *g, itc_node *n)
+{
+    ITC_TRY(itc_operand_real(g, n, 0));
+    return itc_infer_broadcast(g, n);
 }
 
 static itc_status mask_emit(itc_emit *e, const itc_node *n)
@@ -74,7 +90,7 @@ const itc_op_def itc_op_Mask = {
     .out_max = 1,
     .flags = ITC_OP_INTERNAL,
     .summary = "operand 0 where operand 1 is above 0, else 0",
-    .infer = itc_infer_same_real,
+    .infer = mask_infer,
     .grad = mask_grad,
     .demand = ITC_DEMAND_PASS,
     .lower = itc_lower_move,
@@ -112,6 +128,45 @@ const itc_op_def itc_op_LeakyRelu = {
     .infer = itc_infer_same_real,
 };
 
+/** max(x, 0) + slope * min(x, 0). */
+static itc_status prelu_normalize(itc_graph *g, itc_node *n, itc_value **out)
+{
+    itc_node *relu = NULL, *product = NULL;
+    itc_type t;
+    ITC_TRY(itc_infer_broadcast(g, n));
+    t = n->out[0]->type;
+    if (!itc_type_equal(&t, &n->in[0]->type)) {
+        return itc_error(g->ctx, n, ITC_SHAPE, "E0240", "a slope of %s does not broadcast to %s",
+                         itc_type_text(g->ctx, &n->in[1]->type),
+                         itc_type_text(g->ctx, &n->in[0]->type));
+    }
+    ITC_TRY(itc_build(g, &itc_op_Relu, n, 1, n->in, 1, &relu));
+    itc_node *below = itc_node_new(g, &itc_op_Clip, n, 1, n->in, 1);
+    itc_set_float(g, below, "max", 0);
+    ITC_TRY(itc_infer(g, below));
+    ITC_TRY(itc_build(g, &itc_op_Mul, n, 2, (itc_value *[]){below->out[0], n->in[1]}, 1, &product));
+    return itc_combine_build(g, n, 2, (itc_value *[]){relu->out[0], product->out[0]},
+                             (const double[]){1, 1}, out);
+}
+
+static const uint8_t prelu_versions[] = {1, 6, 7, 9, 16, 0};
+static const itc_role_in prelu_roles[] = {ITC_IN_DATA, ITC_IN_PARAM};
+
+const itc_op_def itc_op_PRelu = {
+    .name = "PRelu",
+    .domain = "",
+    .in_min = 2,
+    .in_max = 2,
+    .out_min = 1,
+    .out_max = 1,
+    .opset_min = 7,
+    .versions = prelu_versions,
+    .roles = prelu_roles,
+    .summary = "as Relu, Clip, Mul and Combine; the slope is trained",
+    .normalize = prelu_normalize,
+    .infer = itc_infer_broadcast,
+};
+
 /* ---- Clip ---- */
 
 /** Bounds from attributes (opset < 11) or constant operands; absent ones are infinite. */
@@ -147,6 +202,20 @@ static itc_status clip_infer(itc_graph *g, itc_node *n)
                          itc_float(n, "max"));
     }
     return itc_infer_same_real(g, n);
+}
+
+static const itc_formula *clip_formula(itc_ctx *ctx, const itc_node *n,
+                                       const itc_formula *const *arg)
+{
+    const double lo = itc_float(n, "min"), hi = itc_float(n, "max");
+    const itc_formula *f = arg[0];
+    if (lo > -(double)FLT_MAX) {
+        f = itc_formula_make(ctx, ITC_F_MAX, f, itc_formula_const(ctx, lo), NULL);
+    }
+    if (hi < (double)FLT_MAX) {
+        f = itc_formula_make(ctx, ITC_F_MIN, f, itc_formula_const(ctx, hi), NULL);
+    }
+    return f;
 }
 
 static itc_status clip_grad(itc_grad *b, const itc_node *n)
@@ -218,6 +287,8 @@ const itc_op_def itc_op_Clip = {
     .roles = clip_roles,
     .attrs = clip_attrs,
     .summary = "min(max(x, lo), hi), bounds on the mantissas' grid",
+    .as_formula = clip_formula,
+    .selects = true,
     .normalize = clip_normalize,
     .infer = clip_infer,
     .grad = clip_grad,

@@ -83,6 +83,12 @@ ITC_NODISCARD itc_status itc_sum_type(itc_graph *g, const itc_node *n, itc_dim k
 ITC_NODISCARD itc_status itc_fold_binary(itc_graph *g, itc_node *n, itc_tensor **out);
 /** Sum, Mean, Max, Min of any number of constants; E0227 as itc_fold_binary. */
 ITC_NODISCARD itc_status itc_fold_many(itc_graph *g, itc_node *n, itc_tensor **out);
+/** The result of a node whose operands are all constant, of their broadcast shape, all zero; NULL
+ * where one is not. E0220, E0227. */
+ITC_NODISCARD itc_status itc_fold_broadcast(itc_graph *g, const itc_node *n, itc_dtype dtype,
+                                            itc_tensor **out);
+/** Index into t of element i of such a result. */
+int64_t itc_fold_source(const itc_tensor *t, const itc_tensor *out, int64_t i);
 /** -x of a constant, floats or integers. */
 ITC_NODISCARD itc_status itc_fold_neg(itc_graph *g, itc_node *n, itc_tensor **out);
 /** The same elements under another shape, whose extents must not count rows. */

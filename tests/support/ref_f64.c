@@ -17,6 +17,16 @@ static double binary(const char *op, double a, double b)
     return strcmp(op, "Add") == 0   ? a + b
            : strcmp(op, "Sub") == 0 ? a - b
            : strcmp(op, "Mul") == 0 ? a * b
+           : strcmp(op, "Pow") == 0   ? pow(a, b)
+           : strcmp(op, "PRelu") == 0 ? (a < 0 ? a * b : a)
+           : strcmp(op, "Equal") == 0 ? a >= b && a <= b
+           : strcmp(op, "Greater") == 0        ? a > b
+           : strcmp(op, "Less") == 0           ? a < b
+           : strcmp(op, "GreaterOrEqual") == 0 ? a >= b
+           : strcmp(op, "LessOrEqual") == 0    ? a <= b
+           : strcmp(op, "And") == 0            ? a > 0 && b > 0
+           : strcmp(op, "Or") == 0             ? a > 0 || b > 0
+           : strcmp(op, "Xor") == 0            ? (a > 0) != (b > 0)
                                     : a / b;
 }
 
@@ -45,6 +55,9 @@ static double unary(const ref_model *r, const itc_node *n, double x)
     if (strcmp(op, "LeakyRelu") == 0) {
         return x > 0 ? x : attr_float(n, "alpha", 0.01) * x;
     }
+    if (strcmp(op, "Not") == 0) {
+        return x > 0 ? 0 : 1;
+    }
     if (strcmp(op, "Neg") == 0) {
         return -x;
     }
@@ -64,6 +77,28 @@ static void eval_unary(ref_model *r, const itc_node *n, ref_tensor *y)
     for (int64_t i = 0; i < x->count; i++) {
         y->x[i] = unary(r, n, x->x[i]);
     }
+}
+
+static void eval_where(ref_model *r, const itc_node *n, ref_tensor *y)
+{
+    int64_t dim[ITC_MAX_RANK], index[ITC_MAX_RANK] = {0}, k = 0;
+    int rank = 0;
+    for (int i = 0; i < 3; i++) {
+        rank = in(r, n, i)->rank > rank ? in(r, n, i)->rank : rank;
+    }
+    for (int i = 0; i < rank; i++) {
+        dim[i] = 1;
+        for (int j = 0; j < 3; j++) {
+            const ref_tensor *t = in(r, n, j);
+            const int64_t d = i < rank - t->rank ? 1 : t->dim[i - (rank - t->rank)];
+            dim[i] = d > dim[i] ? d : dim[i];
+        }
+    }
+    reset(r, y, rank, dim);
+    do {
+        const bool first = broadcast_at(in(r, n, 0), rank, index) > 0;
+        y->x[k++] = broadcast_at(in(r, n, first ? 1 : 2), rank, index);
+    } while (next_index(rank, dim, index));
 }
 
 static void eval_dropout(ref_model *r, const itc_node *n, ref_tensor *y)
@@ -527,6 +562,12 @@ static void eval_transpose(ref_model *r, const itc_node *n, ref_tensor *y)
 static const ref_operator table[] = {
     {"Add", eval_binary},          {"Sub", eval_binary},
     {"Mul", eval_binary},          {"Div", eval_binary},
+    {"Pow", eval_binary},          {"PRelu", eval_binary},
+    {"Equal", eval_binary},        {"Greater", eval_binary},
+    {"Less", eval_binary},         {"GreaterOrEqual", eval_binary},
+    {"LessOrEqual", eval_binary},  {"And", eval_binary},
+    {"Or", eval_binary},           {"Xor", eval_binary},
+    {"Not", eval_unary},           {"Where", eval_where},
     {"Neg", eval_unary},           {"Relu", eval_unary},
     {"LeakyRelu", eval_unary},     {"Clip", eval_unary},
     {"Identity", eval_unary},      {"Dropout", eval_dropout},

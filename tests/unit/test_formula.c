@@ -56,6 +56,12 @@ static void text_is_canonical(void **state)
         {"sigmoid(0)", "0.5"},
         {"1/0", "1/0"},
         {"log(0)+x", "log(0)+x"},
+        {"log(1+exp(x))", "log1p(exp(x))"},
+        {"exp(-x)-1", "expm1(-x)"},
+        {"1+erf(x)", "erfc(-x)"},
+        {"1-erf(x)", "erfc(x)"},
+        {"tanh(x)+1", "2*sigmoid(2*x)"},
+        {"1-tanh(x)", "2*sigmoid(2*-x)"},
         {"2 ? x : exp(x)", "x"},
         {"x > 1 ? x : x", "x"},
     };

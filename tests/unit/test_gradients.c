@@ -213,6 +213,96 @@ static void functions(void **state)
     RUN(cases)
 }
 
+/** As exporters spell activations: one function after `fuse`, the same to the reference. */
+static void spelled_functions(void **state)
+{
+    static const grad_case cases[] = {
+        {.text = X("13") "const r [] 1.41421356; const o [] 1; const h [] 0.5; d = Div(a, r);"
+                         "e = Erf(d); s = Add(e, o); m = Mul(a, s); y = Mul(m, h)"},
+        {.text = X("13") "const t [] 3; const c [] 0.044715; const k [] 0.79788456; const o [] 1;"
+                         "const h [] 0.5; q = Pow(a, t); b = Mul(q, c); s = Add(a, b);"
+                         "l = Mul(s, k); e = Tanh(l); d = Add(e, o); m = Mul(a, h); y = Mul(m, d)"},
+        {.text = X("13") "s = Sigmoid(a); y = Mul(a, s)"},
+        {.text = X("13") "const t [] 3; const z [] 0; const s [] 6; b = Add(a, t);"
+                         "c = Clip(b, z, s); m = Mul(a, c); y = Div(m, s)"},
+        {.text = X("13") "const o [] 1; e = Exp(a); s = Add(e, o); y = Log(s)"},
+        {.text = X("13") "const o [] 1; n = Neg(a); e = Exp(n); s = Add(o, e); y = Div(o, s)"},
+        {.text = X("13") "t = Tanh(a); const o [] 1; y = Sub(o, t)"},
+        {.text = X("13") "s = Softplus(a); t = Tanh(s); m = Mul(a, t); y = Add(m, t)"},
+        {.text = Z("13") "const e [] 0.1; s = Add(d, e); r = Sqrt(s); y = Reciprocal(r)"},
+        {.text = Z("13") "const e [] 2; l = Log(d); p = Pow(l, e); y = Sub(p, d)"},
+    };
+    RUN(cases)
+}
+
+/* clang-format off */
+#define POWER(range, number) \
+    {.text = "in z [N,13] " range "; par q [13] -0.2..0.2; a = Add(z, q); const c [] " number ";" \
+             "y = Pow(a, c)"}
+/* clang-format on */
+
+static void powers(void **state)
+{
+    static const grad_case cases[] = {
+        POWER("-2..2", "2"),
+        POWER("-2..2", "3"),
+        POWER("-2..2", "5"),
+        POWER("0.5..4", "0.5"),
+        POWER("0.5..4", "-0.5"),
+        POWER("0.7..3", "-1"),
+        POWER("0.7..3", "-2"),
+        POWER("0.5..3", "1.7"),
+        {.text = "in z [N,13] -2..2; par q [13] -0.2..0.2; a = Add(z, q); const c [] 1;"
+                 "p = Pow(a, c); y = Tanh(p)"},
+        {.text = X("13") "const c [] 2.5; y = Pow(c, a)"},
+        {.text = Z("4") "par e [4] 0.5..1.5; y = Pow(d, e)"},
+        {.text = Z("3,4") "par e [3,1] -0.5..1.5; y = Pow(d, e)"},
+    };
+    RUN(cases)
+}
+
+static void parametric_relu(void **state)
+{
+    static const grad_case cases[] = {
+        {.text = X("13") "par s [13] 0.1..0.4; y = PRelu(a, s)"},
+        {.text = X("3,5") "par s [3,1] -0.4..0.4; y = PRelu(a, s)"},
+        {.text = X("3,2,2") "par s [3,1,1] 0.1..0.4; y = PRelu(a, s)"},
+        {.text = X("3,5") "par s [] 0.25..0.3; y = PRelu(a, s)"},
+    };
+    RUN(cases)
+}
+
+/* clang-format off */
+#define MASKED(condition) \
+    {.text = X("3,4") "in z [N,3,4] 1..2; const c [] 1.5; const o [] 0.2; par b [4];" condition \
+             "y = Where(m, a, b)"}
+/* clang-format on */
+
+static void masks(void **state)
+{
+    static const grad_case cases[] = {
+        MASKED("m = Greater(z, c);"),
+        MASKED("m = Less(c, z);"),
+        MASKED("m = GreaterOrEqual(z, c);"),
+        MASKED("m = LessOrEqual(z, c);"),
+        MASKED("e = Greater(z, c); m = Not(e);"),
+        MASKED("e = Greater(z, c); f = Less(x, o); m = And(e, f);"),
+        MASKED("e = Greater(z, c); f = Less(x, o); m = Or(e, f);"),
+        MASKED("e = Greater(z, c); f = Less(x, o); m = Xor(e, f);"),
+        MASKED("e = Greater(z, c); f = Less(x, o); m = Equal(e, f);"),
+        {.text = X("3,4") "in z [N,3,1] 1..2; const c [] 1.5; m = Less(z, c); const k [] -0.3;"
+                          "y = Where(m, k, a)"},
+        {.text = X("4") "in z [N,3,1] 1..2; const c [] 1.5; m = Less(z, c); par b [3,4];"
+                        "ints s 1; u = Unsqueeze(a, s); y = Where(m, u, b)"},
+        /* what a softmax never sees */
+        {.text = X("3,5") "const k [5] 1,1,-1,1,-1; const o [] 0; m = Less(k, o);"
+                          "const f [] -1e34; w = Where(m, f, a); s = Softmax(w) axis=-1; y = Mul(s, s)"},
+        {.text = X("3,5") "const k [5] 0,0,-1e34,0,0; w = Add(a, k); s = Softmax(w) axis=-1;"
+                          "y = Mul(s, s)"},
+    };
+    RUN(cases)
+}
+
 static void softmax(void **state)
 {
     static const grad_case cases[] = {
@@ -483,6 +573,10 @@ int main(void)
         cmocka_unit_test(average_pool),
         cmocka_unit_test(activations),
         cmocka_unit_test(functions),
+        cmocka_unit_test(spelled_functions),
+        cmocka_unit_test(powers),
+        cmocka_unit_test(parametric_relu),
+        cmocka_unit_test(masks),
         cmocka_unit_test(softmax),
         cmocka_unit_test(shapes),
         cmocka_unit_test(arithmetic),
