@@ -427,9 +427,7 @@ static itc_status slice_sum(itc_lower *l, const itc_node *n, const itc_op_def *o
     itc_graph *g = itc_lower_graph(l);
     itc_node *m = itc_node_new(g, op, n, n_in, in, 1);
     itc_attr_copy(g, m, n, "axes");
-    if (op == &itc_op_ReduceSumTo) {
-        itc_set_int(g, m, "keepdims", 0);
-    }
+    itc_set_int(g, m, "keepdims", 0); /* as the gradient of a bias has it: shared with that */
     ITC_TRY(itc_infer(g, m));
     *out = m->out[0];
     return ITC_OK;

@@ -385,23 +385,6 @@ static void start_at(const sum *s, int64_t i, cursor *c)
     }
 }
 
-static void load32(const sum *s, cursor *c, int n, int32_t *v)
-{
-    memset(v, 0, (size_t)n * sizeof *v);
-    for (int t = 0; t < s->terms; t++) {
-        const operand *o = &s->op[t];
-        run *r = &c->r[t];
-        for (int i = 0; i < n; i += r->n) {
-            next_run(o, r, n - i);
-            if (!r->outside) {
-                const int gap = (int)gap_of(o, r, s->e);
-                add_run32(o, r, (int32_t)itr_shl64(o->term->c.m, gap), v + i);
-            }
-        }
-    }
-    c->i += n;
-}
-
 static bool overflows(const operand *o, const int64_t *x, int n)
 {
     uint64_t all = 0;
@@ -443,24 +426,181 @@ static void add_rounded(const mode *m, const operand *o, const run *r, int64_t i
     }
 }
 
+/** An operand of a run that is not one number: (x * f) * 2^gap, neighbours in memory. */
+typedef struct piece {
+    const void *x;
+    int width; /**< bytes of an element of x: 1, 2 or 4 */
+    int32_t f;
+    int gap;
+} piece;
+
+/** A run of all terms that is one piece or two, the wider one first, and a number. */
+typedef struct line {
+    int pieces;
+    piece p[2];
+    int64_t number;
+} line;
+
+/** v[i] = the pieces and the number, in one loop. */
+#define DEFINE_LINE(suffix, type_a, type_b)                                                        \
+    static void line32_##suffix(int32_t *restrict v, const line *l, int n)                         \
+    {                                                                                              \
+        const type_a *a = (const type_a *)l->p[0].x;                                               \
+        const type_b *b = (const type_b *)l->p[1].x;                                               \
+        const int32_t fa = l->p[0].f, fb = l->p[1].f, number = (int32_t)l->number;                 \
+        for (int i = 0; i < n && l->pieces == 1; i++) {                                            \
+            v[i] = a[i] * fa + number;                                                             \
+        }                                                                                          \
+        for (int i = 0; i < n && l->pieces == 2; i++) {                                            \
+            v[i] = a[i] * fa + b[i] * fb + number;                                                 \
+        }                                                                                          \
+    }                                                                                              \
+    static void line64_##suffix(int64_t *restrict v, const line *l, int n)                         \
+    {                                                                                              \
+        const type_a *a = (const type_a *)l->p[0].x;                                               \
+        const type_b *b = (const type_b *)l->p[1].x;                                               \
+        const int64_t fa = l->p[0].f, fb = l->p[1].f, number = l->number;                          \
+        const int ga = l->p[0].gap, gb = l->p[1].gap;                                              \
+        for (int i = 0; i < n && l->pieces == 1; i++) {                                            \
+            v[i] = itr_shl64(a[i] * fa, ga) + number;                                              \
+        }                                                                                          \
+        for (int i = 0; i < n && l->pieces == 2; i++) {                                            \
+            v[i] = itr_shl64(a[i] * fa, ga) + itr_shl64(b[i] * fb, gb) + number;                   \
+        }                                                                                          \
+    }
+DEFINE_LINE(11, int8_t, int8_t)
+DEFINE_LINE(21, int16_t, int8_t)
+DEFINE_LINE(22, int16_t, int16_t)
+DEFINE_LINE(41, int32_t, int8_t)
+DEFINE_LINE(42, int32_t, int16_t)
+DEFINE_LINE(44, int32_t, int32_t)
+
+#define LINE_CASE(name, suffix)                                                                    \
+    case suffix:                                                                                   \
+        name##_##suffix(v, l, n);                                                                  \
+        break;
+#define DEFINE_LINES(name, acc)                                                                    \
+    static void name(acc *restrict v, const line *l, int n)                                        \
+    {                                                                                              \
+        switch (10 * l->p[0].width + l->p[1].width) {                                              \
+            LINE_CASE(name, 11)                                                                    \
+            LINE_CASE(name, 21)                                                                    \
+            LINE_CASE(name, 22)                                                                    \
+            LINE_CASE(name, 41)                                                                    \
+            LINE_CASE(name, 42)                                                                    \
+            LINE_CASE(name, 44)                                                                    \
+        default:                                                                                   \
+            break;                                                                                 \
+        }                                                                                          \
+    }
+DEFINE_LINES(line32, int32_t)
+DEFINE_LINES(line64, int64_t)
+
+/** Neighbouring elements of which each term is one run: how many, at most `limit`. */
+static int joint_run(const sum *s, cursor *c, int limit)
+{
+    int n = limit;
+    for (int t = 0; t < s->terms; t++) {
+        next_run(&s->op[t], &c->r[t], limit);
+        n = c->r[t].n < n ? c->r[t].n : n;
+    }
+    for (int t = 0; t < s->terms; t++) {
+        c->r[t].n = n;
+    }
+    return n;
+}
+
+/** Adds a term's run to the line; false: it is neither a number nor a piece that there is room for.
+ */
+static bool add_to_line(const operand *o, const run *r, int64_t e, bool wide, line *l)
+{
+    const itr_term *t = o->term;
+    const int64_t gap = gap_of(o, r, e);
+    int64_t f = t->c.m, x = 0;
+    if (gap < 0 || (t->f && o->f.stride[0] != 0)) {
+        return false;
+    }
+    f = t->f ? itr_wrap_mul64(f, factor_of(o, r)) : f;
+    if (o->x.stride[0] == 0) {
+        add64(t, &x, r->x, 0, 1, f);
+        l->number += itr_shl64(x, (int)gap);
+        return true;
+    }
+    f = wide ? f : itr_shl64(f, (int)gap);
+    const bool bytes = t->dtype == ITR_I8 || t->dtype == ITR_I16 || t->dtype == ITR_I32;
+    if (!bytes || o->x.stride[0] != 1 || l->pieces == 2 || f != (int32_t)f) {
+        return false;
+    }
+    const int width = t->dtype == ITR_I8 ? 1 : t->dtype == ITR_I16 ? 2 : 4;
+    const piece p = {(const unsigned char *)t->x + r->x * width, width, (int32_t)f,
+                     wide ? (int)gap : 0};
+    const bool first = l->pieces == 0 || width > l->p[0].width;
+    l->p[1] = first ? l->p[0] : p;
+    l->p[0] = first ? p : l->p[0];
+    l->pieces++;
+    return true;
+}
+
+/** The joint run as a line; false: it has to be added term by term. */
+static bool line_of(const sum *s, const cursor *c, bool wide, line *l)
+{
+    *l = (line){.number = 0};
+    for (int t = 0; t < s->terms; t++) {
+        if (!c->r[t].outside && !add_to_line(&s->op[t], &c->r[t], s->e, wide, l)) {
+            return false;
+        }
+    }
+    if (l->pieces == 1) { /* a second one that is not read */
+        l->p[1] = l->p[0];
+    }
+    return l->pieces > 0;
+}
+
+static void load32(const sum *s, cursor *c, int n, int32_t *v)
+{
+    for (int i = 0; i < n;) {
+        line l;
+        const int m = joint_run(s, c, n - i);
+        if (line_of(s, c, false, &l)) {
+            line32(v + i, &l, m);
+        } else {
+            memset(v + i, 0, (size_t)m * sizeof *v);
+            for (int t = 0; t < s->terms; t++) {
+                const operand *o = &s->op[t];
+                const run *r = &c->r[t];
+                if (!r->outside) {
+                    const int gap = (int)gap_of(o, r, s->e);
+                    add_run32(o, r, (int32_t)itr_shl64(o->term->c.m, gap), v + i);
+                }
+            }
+        }
+        i += m;
+    }
+    c->i += n;
+}
+
 static void load64(const sum *s, cursor *c, int n, int64_t *v)
 {
-    memset(v, 0, (size_t)n * sizeof *v);
-    for (int t = 0; t < s->terms; t++) {
-        const operand *o = &s->op[t];
-        run *r = &c->r[t];
-        for (int i = 0; i < n; i += r->n) {
-            next_run(o, r, n - i);
-            if (r->outside) {
-                continue;
-            }
-            const int64_t gap = gap_of(o, r, s->e);
-            if (gap >= 0) {
+    for (int i = 0; i < n;) {
+        line l;
+        const int m = joint_run(s, c, n - i);
+        if (line_of(s, c, true, &l)) {
+            line64(v + i, &l, m);
+            i += m;
+            continue;
+        }
+        memset(v + i, 0, (size_t)m * sizeof *v);
+        for (int t = 0; t < s->terms; t++) {
+            const operand *o = &s->op[t];
+            const run *r = &c->r[t];
+            const int64_t gap = r->outside ? 0 : gap_of(o, r, s->e);
+            if (!r->outside && gap >= 0) {
                 add_run64(o, r, o->term->c.m, (int)gap, v + i);
-            } else {
+            } else if (!r->outside) {
                 add_rounded(&s->mode, o, r, c->i + i, -gap, v + i);
             }
         }
+        i += m;
     }
     c->i += n;
 }
