@@ -80,6 +80,11 @@ typedef struct itr_term {
 ITR_ARG_STRUCTS(ITR_DEFINE_ARGS)
 #undef ITR_DEFINE_ARGS
 
+/** The name of a kernel in ref/, where files of x86/ and arm/ compile a file of it again. */
+#ifndef ITR_KERNEL
+#define ITR_KERNEL(name) itr_##name##_ref
+#endif
+
 #define ITR_DECLARE_KERNEL(name, args, family) void itr_##name##_ref(const itr_##args##_args *a);
 ITR_KERNELS(ITR_DECLARE_KERNEL)
 #undef ITR_DECLARE_KERNEL

@@ -14,6 +14,7 @@
 #include "number.h"
 
 /** What work holds of a slice: four numbers. */
+enum { GRAIN = 16384 }; /* elements that are worth a thread */
 enum { WORK_SCALE, WORK_SHIFT, WORK_MEAN, WORK_VAR, WORK_NUMBERS };
 
 static void put(int64_t *work, int64_t slice, int which, itr_number v)
@@ -158,26 +159,51 @@ static void finish(const itr_norm_stats_args *a)
     store(a->rng, work, WORK_VAR, a->slices, 30, (int32_t *)a->var, a->e_var);
 }
 
+/** Sums of a slice by the type of x, and by its bits. */
+static void stats_part(void *user, int64_t begin, int64_t end,
+                       sums (*sums_of)(const itr_norm_stats_args *, int64_t))
+{
+    const itr_norm_stats_args *a = (const itr_norm_stats_args *)user;
+    for (int64_t i = begin; i < end; i++) {
+        put_slice(a, i, sums_of(a, i));
+    }
+}
+
+/** Threads share the slices. */
 #define DEFINE_STATS(suffix, sums_of)                                                              \
-    void itr_norm_stats_##suffix##_ref(const itr_norm_stats_args *a)                               \
+    static void part_##suffix(void *user, int64_t begin, int64_t end)                              \
     {                                                                                              \
-        for (int64_t i = 0; i < a->slices; i++) {                                                  \
-            put_slice(a, i, sums_of(a, i));                                                        \
-        }                                                                                          \
-        finish(a);                                                                                 \
+        stats_part(user, begin, end, sums_of);                                                     \
     }
 DEFINE_STATS(i8, sums_i8)
 DEFINE_STATS(i16, sums_i16)
+DEFINE_STATS(i24, sums_i24)
+DEFINE_STATS(i32, sums_i32)
 
-void itr_norm_stats_i32_ref(const itr_norm_stats_args *a)
+static void stats(const itr_norm_stats_args *a, itr_range_fn part)
 {
-    for (int64_t i = 0; i < a->slices; i++) {
-        put_slice(a, i, a->bits_x <= 24 ? sums_i24(a, i) : sums_i32(a, i));
-    }
+    itr_norm_stats_args copy = *a;
+    const int64_t size = a->outer * a->inner;
+    itr_parallel(a->pool, a->slices, size < GRAIN ? GRAIN / size : 1, part, &copy);
     finish(a);
 }
 
-void itr_norm_scale_ref(const itr_norm_scale_args *a)
+void ITR_KERNEL(norm_stats_i8)(const itr_norm_stats_args *a)
+{
+    stats(a, part_i8);
+}
+
+void ITR_KERNEL(norm_stats_i16)(const itr_norm_stats_args *a)
+{
+    stats(a, part_i16);
+}
+
+void ITR_KERNEL(norm_stats_i32)(const itr_norm_stats_args *a)
+{
+    stats(a, a->bits_x <= 24 ? part_i24 : part_i32);
+}
+
+void ITR_KERNEL(norm_scale)(const itr_norm_scale_args *a)
 {
     int64_t *work = (int64_t *)a->work;
     for (int64_t i = 0; i < a->slices; i++) {
@@ -210,7 +236,7 @@ static itr_number mean_part(itr_number scale, int64_t sum, int64_t e, itr_number
  * 2^grid: each part is below 2^28 (operands of 8 bits), so that their sum fits 32 bits; with wider
  * dy below 2^(21 + bits_dy). mean(dy) is left out where the mean of x was (center = 0).
  */
-void itr_norm_grad_ref(const itr_norm_grad_args *a)
+void ITR_KERNEL(norm_grad)(const itr_norm_grad_args *a)
 {
     int64_t *work = (int64_t *)a->work;
     const itr_number n = scaled_int(a->outer * a->inner, 0);

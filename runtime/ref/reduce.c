@@ -28,21 +28,21 @@
 DEFINE_RUN(run_i8, int8_t)
 DEFINE_RUN(run_i16, int16_t)
 
-#define REDUCE_NAME itr_reduce_sum_i8i32_ref
+#define REDUCE_NAME ITR_KERNEL(reduce_sum_i8i32)
 #define REDUCE_IN int8_t
 #define REDUCE_OUT int32_t
 #define REDUCE_ACC int32_t
 #define REDUCE_RUN run_i8
 #include "reduce_sum.h"
 
-#define REDUCE_NAME itr_reduce_sum_i8i64_ref
+#define REDUCE_NAME ITR_KERNEL(reduce_sum_i8i64)
 #define REDUCE_IN int8_t
 #define REDUCE_OUT int64_t
 #define REDUCE_ACC int64_t
 #define REDUCE_RUN run_i8
 #include "reduce_sum.h"
 
-#define REDUCE_NAME itr_reduce_sum_i16i64_ref
+#define REDUCE_NAME ITR_KERNEL(reduce_sum_i16i64)
 #define REDUCE_IN int16_t
 #define REDUCE_OUT int64_t
 #define REDUCE_ACC int64_t

@@ -90,7 +90,7 @@ static bool loops_of(const itr_reduce_dot_args *v, loops *kept, loops *summed, b
         }                                                                                          \
         return sum;                                                                                \
     }                                                                                              \
-    void itr_reduce_dot_##name##_ref(const itr_reduce_dot_args *v)                                 \
+    void ITR_KERNEL(reduce_dot_##name)(const itr_reduce_dot_args *v)                                 \
     {                                                                                              \
         loops kept, summed;                                                                        \
         bool nothing = false;                                                                      \

@@ -3,7 +3,6 @@
  * NUMERICS.md, "Requantisation" and "Micro-batches", is the specification.
  */
 #include "../core.h"
-#define ITR_REQUANT_KERNEL(name) itr_##name##_ref
 #include "requant_sum.h"
 
 /* ---- the gradient grid ---- */

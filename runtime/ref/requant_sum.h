@@ -1,7 +1,7 @@
 /**
  * Sums of terms, rounded to narrower mantissas with one exponent: the code of the portable kernels,
  * which files of x86/ compile again for an instruction set (loops that compilers vectorise, so that
- * there is one definition). ITR_REQUANT_KERNEL(name) names a kernel. NUMERICS.md, "Requantisation",
+ * there is one definition). ITR_KERNEL(name) names a kernel. NUMERICS.md, "Requantisation",
  * is the specification.
  */
 #include "../numeric.h"
@@ -923,7 +923,7 @@ static bool prepare(const itr_requant_args *a, size_t width, sum *s, int *shift)
         }                                                                                          \
         end_part(p, &rng, 0);                                                                      \
     }                                                                                              \
-    void ITR_REQUANT_KERNEL(name)(const itr_requant_args *a)                                       \
+    void ITR_KERNEL(name)(const itr_requant_args *a)                                       \
     {                                                                                              \
         sum s;                                                                                     \
         pass p = {.s = &s, .a = a};                                                                \

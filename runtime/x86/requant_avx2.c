@@ -8,7 +8,8 @@
 
 #include "philox_avx2.h"
 
-#define ITR_REQUANT_KERNEL(name) itr_##name##_avx2
+#undef ITR_KERNEL
+#define ITR_KERNEL(name) itr_##name##_avx2
 #include "../ref/requant_sum.h"
 
 #include "end.h"

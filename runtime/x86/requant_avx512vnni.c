@@ -8,7 +8,8 @@
 
 #include "philox_avx512vnni.h"
 
-#define ITR_REQUANT_KERNEL(name) itr_##name##_avx512vnni
+#undef ITR_KERNEL
+#define ITR_KERNEL(name) itr_##name##_avx512vnni
 #include "../ref/requant_sum.h"
 
 #include "end.h"
