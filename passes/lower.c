@@ -4,6 +4,7 @@
 #include <string.h>
 
 enum { FACTOR_ROOM = 58 }; /* bits of a product of two mantissas in a sum */
+enum { SUM_ROOM = 44 };    /* bits of a term beside a coefficient of 15 and seven others */
 enum { EXACT_BITS = 62 };  /* more than any sum has: an exact one is passed on as it is */
 
 itc_graph *itc_lower_graph(itc_lower *l)
@@ -582,7 +583,7 @@ static itc_status add_operand(itc_lower *l, const itc_node *n, const standing *s
     for (int i = 0; absorb && i < r->n; i++) {
         itc_coef unused;
         const itc_value *x = r->term[i].x;
-        absorb = coef_multiply(r->term[i].c, c, &unused) && x->type.bits <= 32 &&
+        absorb = coef_multiply(r->term[i].c, c, &unused) && x->type.bits <= SUM_ROOM &&
                  x->type.dtype != ITC_F32;
     }
     if (!absorb) {
