@@ -11,7 +11,6 @@ machine changes least; the best of --tries. Ends with 1 if a bar is missed. Need
 import argparse
 import glob
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -30,10 +29,9 @@ LINEAR = 1.5
 
 def seconds(*command):
     """Processor seconds of a command and all it starts."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = trainer.processor_seconds()
     trainer.run(*command)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return trainer.processor_seconds() - before
 
 
 def generated(count, path):

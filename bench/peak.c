@@ -1,6 +1,6 @@
 /*
- * What one core can do: multiply-adds a second of exact int8 and int16 products summed in 32 bits, and
- * of float32, with all operands in registers. The yardstick of bench/speed.py; prints JSON.
+ * What one core can do: multiply-adds a second of exact int8 and int16 products summed in 32 bits,
+ * and of float32, with all operands in registers. The yardstick of bench/speed.py; prints JSON.
  *
  *     cc -O2 -o peak peak.c && ./peak
  */
@@ -8,7 +8,11 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { SUMS = 12, ROUNDS = 100000, TRIES = 20 }; /* 12 sums hide the latency of every core at hand */
+enum {
+    SUMS = 12,
+    ROUNDS = 100000,
+    TRIES = 20
+}; /* 12 sums hide the latency of every core at hand */
 
 static double now(void)
 {
@@ -92,8 +96,7 @@ static int measure(double *int8, double *int16, double *float32)
 #elif defined __aarch64__
 #include <arm_neon.h>
 
-KERNEL(neon_float32, "+simd", float32x4_t, "w", vdupq_n_f32(0),
-       sums[i] = vfmaq_f32(sums[i], a, b))
+KERNEL(neon_float32, "+simd", float32x4_t, "w", vdupq_n_f32(0), sums[i] = vfmaq_f32(sums[i], a, b))
 KERNEL(neon_int16, "+simd", int32x4_t, "w", vdupq_n_s32(0),
        sums[i] = vmlal_s16(sums[i], vget_low_s16(vreinterpretq_s16_s32(a)),
                            vget_low_s16(vreinterpretq_s16_s32(b))))

@@ -1,11 +1,11 @@
 """Training steps of PyTorch or ONNX Runtime in a process of their own, for speed.py.
 
-    python bench/torch_steps.py MODE NETWORK BATCH THREADS
+    python bench/torch_steps.py MODE NETWORK BATCH THREADS CLOCK
 
 MODE: eager, channels_last, compile, or ort (onnxruntime-training, plain SGD: it has no momentum);
 export writes the network to the path in place of BATCH and prints its multiply-adds. A line
 with a number of seconds on standard input runs steps for so long; the answer is a JSON line with
-the time of each and the memory beyond what importing takes.
+the time of each by CLOCK (wall or processor) and the memory beyond what importing takes.
 """
 import json
 import os
@@ -71,16 +71,19 @@ def ort_step(name, batch, threads):
     return step
 
 
-def serve(step, base, out):
+CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
+
+
+def serve(step, base, clock, out):
     for _ in range(3):
         step()
     print("ready", file=out, flush=True)
     for line in sys.stdin:
         times, start = [], time.perf_counter()
         while time.perf_counter() - start < float(line) or len(times) < 3:
-            t = time.perf_counter()
+            t = clock()
             step()
-            times.append(time.perf_counter() - t)
+            times.append(clock() - t)
         print(json.dumps({"times": times, "memory": memory("VmHWM") - base}), file=out, flush=True)
 
 
@@ -96,7 +99,8 @@ def main():
     out = os.fdopen(os.dup(1), "w")  # libraries print to standard output
     os.dup2(2, 1)
     base = memory("VmRSS")
-    serve(ort_step(name, batch, threads) if mode == "ort" else torch_step(mode, name, batch), base, out)
+    step = ort_step(name, batch, threads) if mode == "ort" else torch_step(mode, name, batch)
+    serve(step, base, CLOCKS[sys.argv[5]], out)
 
 
 if __name__ == "__main__":

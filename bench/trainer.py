@@ -1,6 +1,7 @@
 """Compiling, building and running what intrain writes."""
 import json
 import os
+import resource
 import subprocess
 import sys
 
@@ -16,6 +17,12 @@ def run(*command, env=None):
         raise Refused(f"{os.path.basename(command[0])} {command[1] if len(command) > 1 else ''}: "
                       f"{said[-1] if said else done.returncode}")
     return done.stdout
+
+
+def processor_seconds():
+    """Used by all ended processes that this one started."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def compiled(intrain, model, folder, options):

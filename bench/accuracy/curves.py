@@ -36,14 +36,14 @@ import zoo
 
 RECIPES = {  # the bar: points of test accuracy that may be lost
     "mlp": dict(dataset="mnist", epochs=5, batch=64, lr=0.02, bar=0.2),
-    "lenet": dict(dataset="mnist", epochs=10, batch=64, lr=0.02, bar=0.2),
+    "lenet": dict(dataset="mnist", epochs=10, batch=64, lr=0.02, schedule="cosine", bar=0.2),
     "resnet20": dict(dataset="cifar10", epochs=10, lr=0.1, bar=0.5),
     "resnet18": dict(dataset="cifar10", epochs=3, lr=0.1, bar=0.5),
     "resnet18_w16": dict(dataset="cifar10", epochs=3, lr=0.1, bar=0.5),
     "mobilenetv2": dict(dataset="cifar10", epochs=3, lr=0.05, bar=0.7),
     "mobilenetv2_w05": dict(dataset="cifar10", epochs=3, lr=0.05, bar=0.7),
     "vgg11bn_w16": dict(dataset="cifar10", epochs=3, lr=0.05, bar=0.7),
-    "dscnn": dict(dataset="fsdd", epochs=20, batch=64, lr=0.05, weight_decay=1e-4, schedule="cosine", bar=0.7),
+    "dscnn": dict(dataset="fsdd", epochs=10, batch=64, lr=0.05, weight_decay=1e-4, schedule="cosine", bar=0.7),
 }
 PICTURES = dict(batch=128, weight_decay=1e-4, schedule="cosine", augment="crop4:flip")
 DEFAULTS = dict(momentum=0.9, weight_decay=0.0, schedule="constant", warmup=0, augment="", limit=0, steps=0)
@@ -112,8 +112,8 @@ def samples(recipe, images, labels, seed):
         yield from pipeline.batches(images, labels, seed, epoch, recipe["batch"], pad, flip)
 
 
-def torch_run(a, recipe, data, seed):
-    model = zoo.make(a.model, seed).train().to(memory_format=torch.channels_last)
+def torch_run(a, recipe, data, seed, layout=torch.channels_last):
+    model = zoo.make(a.model, seed).train().to(memory_format=layout)
     images, labels = (v[:recipe["limit"] or None] for v in data.train)
     epoch_steps, total = steps_of(recipe, len(labels))
     sgd = torch.optim.SGD(model.parameters(), recipe["lr"], recipe["momentum"], weight_decay=recipe["weight_decay"])
@@ -248,13 +248,17 @@ def table(a, recipe, floats, runs, window):
 
 
 def check(a, recipe, data):
-    """The two sides' first steps in float32: equal samples give equal losses."""
-    recipe = dict(recipe, steps=recipe["steps"] or 20)
-    theirs = torch_run(a, recipe, data, 3)["losses"]
+    """The two sides' first steps in float32: equal samples give equal losses.
+
+    The rate is low, for at the recipe's own even PyTorch float32 leaves float64 after two steps.
+    """
+    recipe = dict(recipe, steps=recipe["steps"] or 20, lr=recipe["lr"] / 100)
+    theirs = torch_run(a, recipe, data, 3, torch.contiguous_format)["losses"]
     ours = intrain_run(a, recipe, data, 3, "--arith float32")["losses"]
-    worst = max(abs(x - y) / y for x, y in zip(ours[:10], theirs[:10]))
-    print(f"{a.model}: first losses {theirs[:3]} and {ours[:3]}; the worst of 10 is {worst:.1e} apart")
-    return worst < 1e-3
+    apart = [abs(x - y) / y for x, y in zip(ours, theirs)]
+    print(f"{a.model}: losses {theirs[0]} to {theirs[-1]} and {ours[0]} to {ours[-1]}; "
+          f"the worst of {len(apart)} is {max(apart):.1e} apart")
+    return max(apart) < 1e-3
 
 
 def arguments():
