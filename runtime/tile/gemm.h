@@ -25,9 +25,9 @@ typedef struct gemm_job {
 
 typedef struct gemm_buffers {
     tile_k k;
-    tile_lane panel[TILE_PANEL];
-    tile_row band[TILE_BAND + TILE_SLACK];
-    int32_t sum[2 * TILE_SUMS];
+    _Alignas(64) tile_lane panel[TILE_PANEL];
+    _Alignas(64) tile_row band[TILE_BAND + TILE_SLACK];
+    _Alignas(64) int32_t sum[2 * TILE_SUMS];
 } gemm_buffers;
 
 /** About 32 times the cycles of a product with these rows and lanes. */

@@ -14,11 +14,14 @@ static inline void tile_zeros(tile_row *to, int64_t n)
 /** n elements of an operand from position `at` on as elements of rows. */
 static inline void tile_take(tile_row *to, tile_type t, const void *x, int64_t at, int64_t n)
 {
+#if TILE_16
     if (t.in16) {
         memcpy(to, (const int16_t *)x + at, (size_t)n * sizeof *to);
-    } else {
-        tile_widen(to, (const int8_t *)x + at, n);
+        return;
     }
+#endif
+    (void)t;
+    tile_widen(to, (const int8_t *)x + at, n);
 }
 
 /** The same of every step-th element. */

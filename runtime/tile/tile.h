@@ -19,6 +19,7 @@
  *   TILE_UNIT              elements of k that one instruction adds up: 2 or 4
  *   TILE_BIAS              what is added to the elements of rows (0, or 128 for unsigned ones)
  *   TILE_16                1: rows may hold int16; lanes are then split into bytes (below)
+ *   TILE_SCALE             1 for packed elements of two bytes, 2 for bytes
  *   tile_row, tile_lane    types of packed elements
  *   tile()                 the sums of TILE_ROWS rows and one panel
  *   tile_start()           what sums begin with: it takes the bias back, modulo 2^32
@@ -41,15 +42,18 @@
 
 #include <string.h>
 
+/** A function of its own: inlined into loops, its accumulators would leave their registers. */
+#define TILE_APART static __attribute__((noinline))
+
 enum {
     TILE_LANES = 16,
     TILE_K16 = 256,
     TILE_K8 = 1 << 16,
-    TILE_RUNS = 1024,    /**< of a chunk, at most */
-    TILE_PANEL = 36864,  /**< elements of packed lanes: 64 lanes of 576 */
-    TILE_BAND = 32768,   /**< elements of packed rows */
-    TILE_SLACK = 64,     /**< elements that may be read behind the last row */
-    TILE_POSITIONS = 128 /**< rows whose sums are collected before they are stored */
+    TILE_RUNS = 1024,                /**< of a chunk, at most */
+    TILE_PANEL = 36864 * TILE_SCALE, /**< elements of packed lanes: 64 lanes of 576 */
+    TILE_BAND = 32768 * TILE_SCALE,  /**< elements of packed rows */
+    TILE_SLACK = 64,                 /**< elements that may be read behind the last row */
+    TILE_POSITIONS = 128             /**< rows whose sums are collected before they are stored */
 };
 
 /** How a kernel's operands and result are stored. */

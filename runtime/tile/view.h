@@ -38,9 +38,9 @@ typedef struct view_chunk {
 
 typedef struct view_buffers {
     tile_k k;
-    tile_lane panel[TILE_PANEL];
-    tile_row band[TILE_BAND + TILE_SLACK];
-    int32_t sum[2 * TILE_SUMS];
+    _Alignas(64) tile_lane panel[TILE_PANEL];
+    _Alignas(64) tile_row band[TILE_BAND + TILE_SLACK];
+    _Alignas(64) int32_t sum[2 * TILE_SUMS];
 } view_buffers;
 
 static view_axis view_axis_of(const itr_conv_axis *a, bool may_pick)

@@ -26,11 +26,11 @@ typedef struct weight_job {
 
 typedef struct weight_buffers {
     tile_k k;
-    tile_lane panel[TILE_PANEL];
-    tile_row band[TILE_BAND + TILE_SLACK];
+    _Alignas(64) tile_lane panel[TILE_PANEL];
+    _Alignas(64) tile_row band[TILE_BAND + TILE_SLACK];
     const tile_row *row[WEIGHT_SUMS / TILE_LANES + TILE_ROWS];
-    int32_t sum[2 * TILE_SUMS];
-    int64_t total[WEIGHT_SUMS / 2 + TILE_ROWS * TILE_LANES]; /**< int32 or int64 */
+    _Alignas(64) int32_t sum[2 * TILE_SUMS];
+    _Alignas(64) int64_t total[WEIGHT_SUMS / 2 + TILE_ROWS * TILE_LANES]; /**< int32 or int64 */
 } weight_buffers;
 
 /** Which samples and positions a chunk covers. */

@@ -10,7 +10,7 @@
     __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"))), apply_to = function)
 #else
 #pragma GCC push_options
-#pragma GCC optimize("O3", "vect-cost-model=dynamic") /* loops are vectorised whatever the flags   \
-                                                       */
+/* Loops are vectorised whatever the flags; the pragma forgets those of the command line. */
+#pragma GCC optimize("O3", "vect-cost-model=dynamic", "no-strict-aliasing")
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,prefer-vector-width=512")
 #endif

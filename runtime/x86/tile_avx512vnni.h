@@ -1,0 +1,156 @@
+/**
+ * Tiles of 8 rows x 16 lanes for AVX-512 VNNI: vpdpbusd adds four products of an unsigned and a
+ * signed byte to 32 bits, modulo 2^32. Rows are unsigned, x + 128; the sums begin with -128 times
+ * the sum of the lane's elements, so they are exact modulo 2^32. See tile/tile.h.
+ */
+#ifndef ITR_X86_TILE_AVX512VNNI_H
+#define ITR_X86_TILE_AVX512VNNI_H
+
+#define TILE_ROWS 8
+#define TILE_UNIT 4
+#define TILE_BIAS 128
+#define TILE_16 0
+#define TILE_SCALE 2
+
+#include "../tile/tile.h"
+#include "tile_transpose.h"
+
+typedef uint8_t tile_row;
+typedef int8_t tile_lane;
+
+static inline __m512i tile_load512(const void *p)
+{
+    return _mm512_loadu_si512(p);
+}
+
+static inline __m512i tile_four(const tile_row *p)
+{
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    return _mm512_set1_epi32(four);
+}
+
+#define TILE_EACH_ROW(M) M(0) M(1) M(2) M(3) M(4) M(5) M(6) M(7)
+#define TILE_BEGIN(r)                                                                              \
+    const tile_row *p##r = row[r];                                                                 \
+    __m512i a##r = s;
+#define TILE_STEP(r) a##r = _mm512_dpbusd_epi32(a##r, tile_four(p##r + at), f0);
+#define TILE_END(r) _mm512_storeu_si512(sum + TILE_LANES * (r), a##r);
+
+/** sum[r][l] = start[l] + the products of TILE_ROWS rows and a panel. */
+TILE_APART void tile(const tile_row *const *row, const tile_k *k, const tile_lane *f,
+                     const int32_t *start, int32_t *sum)
+{
+    const __m512i s = tile_load512(start);
+    TILE_EACH_ROW(TILE_BEGIN)
+    for (int i = 0; i < k->runs; i++) {
+        const int64_t end = k->at[i] + (int64_t)k->units * TILE_UNIT;
+        for (int64_t at = k->at[i]; at < end; at += TILE_UNIT) {
+            const __m512i f0 = tile_load512(f);
+            TILE_EACH_ROW(TILE_STEP)
+            f += TILE_UNIT * TILE_LANES;
+        }
+    }
+    TILE_EACH_ROW(TILE_END)
+}
+
+/** -128 times the sum of each lane. */
+static inline void tile_start(int64_t units, const tile_lane *f, int32_t *start)
+{
+    const __m512i bias = _mm512_set1_epi8((char)TILE_BIAS);
+    __m512i sum[4];
+    int64_t i = 0;
+    for (int k = 0; k < 4; k++) {
+        sum[k] = _mm512_setzero_si512();
+    }
+    for (; i + 4 <= units; i += 4, f += 4 * TILE_UNIT * TILE_LANES) {
+        for (int k = 0; k < 4; k++) {
+            sum[k] =
+                _mm512_dpbusd_epi32(sum[k], bias, tile_load512(f + k * TILE_UNIT * TILE_LANES));
+        }
+    }
+    for (; i < units; i++, f += TILE_UNIT * TILE_LANES) {
+        sum[0] = _mm512_dpbusd_epi32(sum[0], bias, tile_load512(f));
+    }
+    sum[0] = _mm512_add_epi32(_mm512_add_epi32(sum[0], sum[1]), _mm512_add_epi32(sum[2], sum[3]));
+    _mm512_storeu_si512(start, _mm512_sub_epi32(_mm512_setzero_si512(), sum[0]));
+}
+
+static inline void tile_widen(tile_row *to, const int8_t *from, int64_t n)
+{
+    const __m512i bias = _mm512_set1_epi8((char)TILE_BIAS);
+    int64_t i = 0;
+    for (; i + 64 <= n; i += 64) {
+        _mm512_storeu_si512(to + i, _mm512_xor_si512(tile_load512(from + i), bias));
+    }
+    if (i < n) {
+        const __mmask64 rest = ~UINT64_C(0) >> (64 - (n - i));
+        const __m512i x = _mm512_maskz_loadu_epi8(rest, from + i);
+        _mm512_mask_storeu_epi8(to + i, rest, _mm512_xor_si512(x, bias));
+    }
+}
+
+/** to[i] = from[2 * i] for a part of [0, n), whose length is returned. Reads from[2 * n - 1]. */
+static inline int64_t tile_widen_even(tile_row *to, const int8_t *from, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + 32 <= n; i += 32) {
+        const __m256i x = _mm512_cvtepi16_epi8(tile_load512(from + 2 * i));
+        tile_store(to + i, _mm256_xor_si256(x, _mm256_set1_epi8((char)TILE_BIAS)));
+    }
+    return i;
+}
+
+/** to[i][c] = pixel i of plane c: 16 pixels of 16 planes. */
+static inline void tile_pixels16(tile_row *const to[16], const int8_t *from, int64_t plane)
+{
+    const __m256i bias = _mm256_set1_epi8((char)TILE_BIAS);
+    __m256i r[8];
+    tile_load_planes(r, from, plane);
+    tile_transpose_bytes(r);
+    for (int i = 0; i < 8; i++) {
+        const __m256i x = _mm256_xor_si256(r[i], bias);
+        _mm_storeu_si128((__m128i *)(void *)to[2 * i], _mm256_castsi256_si128(x));
+        _mm_storeu_si128((__m128i *)(void *)to[2 * i + 1], _mm256_extracti128_si256(x, 1));
+    }
+}
+
+static inline __m128i tile_load16(const int8_t *p)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)p);
+}
+
+/** 16 elements of k of 16 lanes whose rows are `lane` apart: 4 units of a panel. */
+static inline void tile_panel_rows16(tile_lane *to, const int8_t *from, int64_t lane)
+{
+    __m512i r[4], t[4];
+    for (int i = 0; i < 4; i++) { /* part j of register i: lane 4 j + i */
+        __m512i x = _mm512_castsi128_si512(tile_load16(from + i * lane));
+        x = _mm512_inserti32x4(x, tile_load16(from + (i + 4) * lane), 1);
+        x = _mm512_inserti32x4(x, tile_load16(from + (i + 8) * lane), 2);
+        r[i] = _mm512_inserti32x4(x, tile_load16(from + (i + 12) * lane), 3);
+    }
+    t[0] = _mm512_unpacklo_epi32(r[0], r[1]);
+    t[1] = _mm512_unpackhi_epi32(r[0], r[1]);
+    t[2] = _mm512_unpacklo_epi32(r[2], r[3]);
+    t[3] = _mm512_unpackhi_epi32(r[2], r[3]);
+    _mm512_storeu_si512(to, _mm512_unpacklo_epi64(t[0], t[2]));
+    _mm512_storeu_si512(to + 64, _mm512_unpackhi_epi64(t[0], t[2]));
+    _mm512_storeu_si512(to + 128, _mm512_unpacklo_epi64(t[1], t[3]));
+    _mm512_storeu_si512(to + 192, _mm512_unpackhi_epi64(t[1], t[3]));
+}
+
+/** One unit of a panel from its elements of k, each of 16 lanes. */
+static inline void tile_panel_unit(tile_lane *to, const int8_t *const from[TILE_UNIT])
+{
+    const __m128i a = tile_load16(from[0]), b = tile_load16(from[1]);
+    const __m128i c = tile_load16(from[2]), d = tile_load16(from[3]);
+    const __m128i ab[2] = {_mm_unpacklo_epi8(a, b), _mm_unpackhi_epi8(a, b)};
+    const __m128i cd[2] = {_mm_unpacklo_epi8(c, d), _mm_unpackhi_epi8(c, d)};
+    for (int i = 0; i < 2; i++) {
+        _mm_storeu_si128((__m128i *)(void *)(to + 32 * i), _mm_unpacklo_epi16(ab[i], cd[i]));
+        _mm_storeu_si128((__m128i *)(void *)(to + 32 * i + 16), _mm_unpackhi_epi16(ab[i], cd[i]));
+    }
+}
+
+#endif
