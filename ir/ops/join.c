@@ -1,5 +1,5 @@
 /*
- * Joining: Concat, and Pad with constants.
+ * Joining: Concat and Pad.
  *
  * Operands of a Concat have exponents of their own. On integers it is a formal sum whose terms have
  * places, each in zeros (NUMERICS.md, "Requantisation"): one exponent by the exact rule over all of
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "codegen/emit.h"
+#include "ir/ops/gather.h"
 #include "ir/ops/take.h"
 #include "ir/ops/util.h"
 #include "passes/grad.h"
@@ -361,6 +362,42 @@ static itc_status add_border(itc_graph *g, const itc_node *n, const pads *p, dou
     return itc_combine_build(g, n, 2, (itc_value *[]){y, border}, (const double[]){1, 1}, out);
 }
 
+/** Element of an axis that stands at place `at` before or behind it; -1: the mode is unknown. */
+static int64_t mirrored(const char *mode, int64_t at, int64_t extent)
+{
+    if (strcmp(mode, "edge") == 0) {
+        return at < 0 ? 0 : at < extent ? at : extent - 1;
+    }
+    if (strcmp(mode, "wrap") == 0) {
+        return (at % extent + extent) % extent;
+    }
+    if (strcmp(mode, "reflect") == 0) {
+        const int64_t turn = extent > 1 ? 2 * (extent - 1) : 1;
+        const int64_t k = (at % turn + turn) % turn;
+        return k < extent ? k : turn - k;
+    }
+    return -1;
+}
+
+/** An axis with elements of its own around it. */
+static itc_status repeat_border(itc_graph *g, const itc_node *n, const char *mode, int axis,
+                                int64_t before, int64_t behind, itc_value **x)
+{
+    const int64_t extent = (*x)->type.dim[axis].size, count = before + extent + behind;
+    if (before == 0 && behind == 0) {
+        return ITC_OK;
+    }
+    if (mirrored(mode, 0, extent) < 0) {
+        return itc_error(g->ctx, n, ITC_RANGE, "E0221",
+                         "mode is \"%s\", expected constant, reflect, edge or wrap", mode);
+    }
+    int64_t *index = ITC_NEW_ARRAY(g->ctx, int64_t, count);
+    for (int64_t i = 0; i < count; i++) {
+        index[i] = mirrored(mode, i - before, extent);
+    }
+    return itc_gather_build(g, n, *x, axis, count, index, x);
+}
+
 static itc_status pad_normalize(itc_graph *g, itc_node *n, itc_value **out)
 {
     itc_value *x = n->in[0];
@@ -382,8 +419,10 @@ static itc_status pad_normalize(itc_graph *g, itc_node *n, itc_value **out)
         return ITC_OK;
     }
     if (strcmp(mode, "constant") != 0) {
-        return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0201",
-                         "Pad with mode \"%s\" is not supported", mode);
+        for (int i = 0; i < y.rank; i++) {
+            ITC_TRY(repeat_border(g, n, mode, i, p.before[i], p.behind[i], &out[0]));
+        }
+        return ITC_OK;
     }
     ITC_TRY(read_value(g, n, &v));
     ITC_TRY(itc_put_build(g, n, x, &b, &y, &out[0]));
@@ -403,8 +442,8 @@ static const itc_attr_spec pad_attrs[] = {
 };
 
 /**
- * x within a border: zeros (Put), or a constant that is added there. Negative pads take away. Pads
- * are an attribute before opset 11.
+ * x within a border: zeros (Put), a constant that is added there, or elements of its own (Gather).
+ * Negative pads take away. Pads are an attribute before opset 11.
  * Source  ONNX Pad-2, -11, -13, -18, -19, -21, -23, -24, -25
  */
 const itc_op_def itc_op_Pad = {
@@ -418,7 +457,7 @@ const itc_op_def itc_op_Pad = {
     .versions = (const uint8_t[]){1, 2, 11, 13, 18, 19, 21, 23, 24, 25, 0},
     .roles = (const itc_role_in[]){ITC_IN_PASS, ITC_IN_CONST, ITC_IN_CONST, ITC_IN_CONST},
     .attrs = pad_attrs,
-    .summary = "a border of constants",
+    .summary = "a border: constant, reflect, edge, wrap",
     .normalize = pad_normalize,
     .infer = pad_infer,
 };

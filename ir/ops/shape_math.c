@@ -78,74 +78,6 @@ const itc_op_def itc_op_Shape = {
     .infer = refuse_infer,
 };
 
-/* ---- Gather ---- */
-
-static itc_status gather_fold(itc_graph *g, itc_node *n, itc_tensor **out)
-{
-    const itc_tensor *x = itc_operand_const(n, 0), *index = itc_operand_const(n, 1);
-    int axis = 0, rank = 0;
-    int64_t dim[2 * ITC_MAX_RANK], inner = 1;
-    if (!all_data(n)) {
-        return ITC_OK;
-    }
-    ITC_TRY(itc_axis_resolve(g, n, itc_int(n, "axis"), x->rank, &axis));
-    if (index->dtype == ITC_F32 || x->rank + index->rank - 1 > ITC_MAX_RANK) {
-        return itc_error(g->ctx, n, ITC_TYPE, "E0228", "indices are %s",
-                         itc_type_text(g->ctx, &n->in[1]->type));
-    }
-    for (int i = 0; i < axis; i++) {
-        dim[rank++] = x->dim[i];
-    }
-    for (int i = 0; i < index->rank; i++) {
-        dim[rank++] = index->dim[i];
-    }
-    for (int i = axis + 1; i < x->rank; i++) {
-        dim[rank++] = x->dim[i];
-        inner *= x->dim[i];
-    }
-    itc_tensor *y = NULL;
-    ITC_TRY(itc_fold_tensor(g, n, x->dtype, rank, dim, &y));
-    for (int64_t k = 0; k < y->count; k++) {
-        const int64_t which = k / inner % index->count;
-        int64_t at = itc_tensor_get_int(index, which);
-        at += at < 0 ? x->dim[axis] : 0;
-        if (at < 0 || at >= x->dim[axis] || itc_tensor_flag(index, which)) {
-            return itc_error(g->ctx, n, ITC_RANGE, "E0229", "index %lld of %lld",
-                             (long long)itc_tensor_get_int(index, which), (long long)x->dim[axis]);
-        }
-        const int64_t outer = k / inner / index->count;
-        itc_tensor_copy_element(g->ctx, y, k, x, (outer * x->dim[axis] + at) * inner + k % inner);
-    }
-    out[0] = y;
-    return ITC_OK;
-}
-
-static const itc_attr_spec axis_attrs[] = {
-    {.name = "axis", .kind = ITC_ATTR_INT},
-    {.name = NULL},
-};
-
-/**
- * Slices of x along an axis, chosen by indices; folded.
- * Source  ONNX Gather-1, -11, -13
- */
-const itc_op_def itc_op_Gather = {
-    .name = "Gather",
-    .domain = "",
-    .in_min = 2,
-    .in_max = 2,
-    .out_min = 1,
-    .out_max = 1,
-    .opset_min = 7,
-    .versions = (const uint8_t[]){1, 11, 13, 0},
-    .roles = (const itc_role_in[]){ITC_IN_PARAM, ITC_IN_INDEX},
-    .attrs = axis_attrs,
-    .kinds = ITC_KIND_ANY,
-    .summary = "slices chosen by indices, where known when compiling",
-    .fold = gather_fold,
-    .infer = refuse_infer,
-};
-
 /* ---- Constant, ConstantOfShape ---- */
 
 static itc_status constant_fold(itc_graph *g, itc_node *n, itc_tensor **out)
@@ -206,37 +138,65 @@ const itc_op_def itc_op_Constant = {
     .infer = refuse_infer,
 };
 
-static itc_status constant_of_shape_fold(itc_graph *g, itc_node *n, itc_tensor **out)
+/** The shape, and the one element: f32 0 where no value is given. */
+static itc_status read_constant(itc_graph *g, const itc_node *n, int *rank, itc_dim *dim,
+                                const itc_tensor **value)
 {
-    const itc_attr *value = itc_attr_find(n, "value");
-    const itc_tensor *shape = NULL, *one = value ? value->u.tensor : NULL;
-    int64_t dim[ITC_MAX_RANK];
-    if (!all_data(n)) {
-        return ITC_OK;
-    }
+    const itc_attr *a = itc_attr_find(n, "value");
+    const itc_tensor *shape = NULL, *one = a ? a->u.tensor : NULL;
     ITC_TRY(itc_operand_list(g, n, "shape", 0, &shape));
     if (!shape || shape->count > ITC_MAX_RANK || (one && (one->count != 1 || !one->data))) {
         return itc_error(g->ctx, n, ITC_RANGE, "E0221",
                          "expected a shape of at most %d extents and a value of one element",
                          ITC_MAX_RANK);
     }
-    for (int i = 0; i < (int)shape->count; i++) {
-        dim[i] = itc_tensor_get_int(shape, i);
-        if (itc_tensor_flag(shape, i)) {
-            return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0224",
-                             "a constant with an axis of the rows N");
+    *rank = (int)shape->count;
+    *value = one ? one : itc_tensor_scalar_f32(g->ctx, 0);
+    for (int i = 0; i < *rank; i++) {
+        dim[i] = (itc_dim){itc_tensor_get_int(shape, i), itc_tensor_flag(shape, i)};
+    }
+    return ITC_OK;
+}
+
+static itc_status constant_of_shape_fold(itc_graph *g, itc_node *n, itc_tensor **out)
+{
+    const itc_tensor *one = NULL;
+    itc_dim dim[ITC_MAX_RANK];
+    int64_t size[ITC_MAX_RANK];
+    int rank = 0;
+    if (!all_data(n)) {
+        return ITC_OK;
+    }
+    ITC_TRY(read_constant(g, n, &rank, dim, &one));
+    for (int i = 0; i < rank; i++) {
+        size[i] = dim[i].size;
+        if (dim[i].batch) {
+            return ITC_OK; /* repeated at run time */
         }
     }
-    if (!one) {
-        one = itc_tensor_scalar_f32(g->ctx, 0);
-    }
     itc_tensor *y = NULL;
-    ITC_TRY(itc_fold_tensor(g, n, one->dtype, (int)shape->count, dim, &y));
+    ITC_TRY(itc_fold_tensor(g, n, one->dtype, rank, size, &y));
     for (int64_t i = 0; i < y->count; i++) {
         itc_tensor_copy_element(g->ctx, y, i, one, 0);
     }
     out[0] = y;
     return ITC_OK;
+}
+
+/** With rows N: one element, repeated. */
+static itc_status constant_of_shape_normalize(itc_graph *g, itc_node *n, itc_value **out)
+{
+    const itc_tensor *one = NULL;
+    itc_box b = {0};
+    itc_dim unit[ITC_MAX_RANK];
+    ITC_TRY(read_constant(g, n, &b.rank, b.extent, &one));
+    for (int i = 0; i < b.rank; i++) {
+        unit[i] = (itc_dim){1, false};
+        b.step[i] = itc_dim_equal(b.extent[i], unit[i]);
+    }
+    itc_value *c = itc_const_new(g, n->out[0]->name, itc_tensor_reshape(g->ctx, one, b.rank, unit));
+    c->reason = "computed from constants";
+    return itc_take_build(g, n, c, &b, &out[0]);
 }
 
 static const itc_attr_spec constant_of_shape_attrs[] = {
@@ -245,8 +205,8 @@ static const itc_attr_spec constant_of_shape_attrs[] = {
 };
 
 /**
- * A constant of the shape that the operand says, every element `value` (f32 0 by default); folded.
- * Source  ONNX ConstantOfShape-9, -20, -21, -23, -24, -25
+ * A constant of the shape that the operand says, every element `value` (f32 0 by default); folded,
+ * or repeated along the axis of the rows. Source  ONNX ConstantOfShape-9, -20, -21, -23, -24, -25
  */
 const itc_op_def itc_op_ConstantOfShape = {
     .name = "ConstantOfShape",
@@ -260,6 +220,7 @@ const itc_op_def itc_op_ConstantOfShape = {
     .roles = (const itc_role_in[]){ITC_IN_CONST},
     .attrs = constant_of_shape_attrs,
     .summary = "a constant of a shape known when compiling",
+    .normalize = constant_of_shape_normalize,
     .fold = constant_of_shape_fold,
     .infer = refuse_infer,
 };

@@ -452,6 +452,36 @@ static void eval_box(int_f64 *f, const itc_node *n, double *y)
     } while (next_index(box, index));
 }
 
+/** Gather, its gradient, and maps of an axis: the row of y that row k of x goes to, or comes from.
+ */
+static void eval_rows(int_f64 *f, const itc_node *n, double *y)
+{
+    const shape x = shape_of(f, n->in[0]), s = shape_of(f, n->out[0]);
+    const bool map = strcmp(n->op->name, "AxisMap") == 0;
+    const bool back = strcmp(n->op->name, "GatherGrad") == 0;
+    const int axis = (int)itc_int(n, "axis");
+    const shape *all = back ? &s : &x;
+    int64_t inner = 1, outer = 1;
+    for (int i = 0; i < all->rank; i++) {
+        outer *= i < axis ? all->dim[i] : 1;
+        inner *= i > axis ? all->dim[i] : 1;
+    }
+    const int64_t rows = (back ? x.count : s.count) / outer / inner, extent = all->dim[axis];
+    memset(y, 0, sizeof *y * (size_t)s.count);
+    for (int64_t i = 0; i < outer * rows * inner; i++) {
+        const int64_t o = i / inner / rows, j = i / inner % rows, k = i % inner;
+        const int64_t first = map ? (int64_t)in(f, n, 1)[j] : 0;
+        const int64_t end = map ? (int64_t)in(f, n, 1)[j + 1] : 1;
+        for (int64_t t = first; t < end; t++) {
+            const double at = map ? in(f, n, 2)[t] : in(f, n, 1)[j];
+            const double c = map ? in(f, n, 3)[t] : 1;
+            const int64_t row = (int64_t)at + (at < 0 ? extent : 0);
+            const int64_t far = (o * extent + row) * inner + k;
+            y[back ? far : i] += c * in(f, n, 0)[back ? i : far];
+        }
+    }
+}
+
 static void eval_view(int_f64 *f, const itc_node *n, double *y)
 {
     memcpy(y, in(f, n, 0), sizeof *y * (size_t)shape_of(f, n->out[0]).count);
@@ -494,6 +524,9 @@ static const struct {
     {"SoftmaxGrad", eval_softmax_grad},
     {"LogSoftmaxGrad", eval_softmax_grad},
     {"View", eval_view},
+    {"Gather", eval_rows},
+    {"GatherGrad", eval_rows},
+    {"AxisMap", eval_rows},
     {"Take", eval_box},
     {"Put", eval_box},
     {"Transpose", eval_transpose},

@@ -105,11 +105,81 @@ static void constant_pads(void **state)
     RUN(cases)
 }
 
+static void other_pads(void **state)
+{
+    static const grad_case cases[] = {
+        {.text = X("2,4") "ints e 0,1,2,0,0,3; y = Pad(a, e) mode=reflect"},
+        {.text = X("2,4") "ints e 0,1,2,0,2,1; y = Pad(a, e) mode=edge"},
+        {.text = "opset 19;" X("2,4") "ints e 0,0,3,0,1,2; y = Pad(a, e) mode=wrap"},
+        {.text = X("3,5") "ints e 0,-1,2,0,1,-2; y = Pad(a, e) mode=reflect"},
+        {.text = X("2,3") "ints e 0,0,7,0,0,8; y = Pad(a, e) mode=reflect"},
+    };
+    RUN(cases)
+}
+
+static void gathers(void **state)
+{
+    static const grad_case cases[] = {
+        {.text = X("5,3") "ints i 4,0,0,2; y = Gather(a, i) axis=1"},
+        {.text = X("2,5") "ints i 4,2,0; y = Gather(a, i) axis=-1"},
+        {.text = X("4,3") "ints i -1; g = Gather(a, i) axis=1; y = Tanh(g)"},
+        {.text = X("5") "par w [6,5]; ints i 3,3,1,-6,5; v = Gather(w, i); y = MatMul(a, v)"},
+        /* an embedding: the ids come with the rows */
+        {.text = "ids t [N]; par w [7,4]; e = Gather(w, t); par v [4,7]; y = MatMul(e, v)",
+         .loss = "cross-entropy"},
+        {.text = "ids t [N,3]; par w [7,4]; e = Gather(w, t); par v [12,7]; f = Flatten(e);"
+                 "y = MatMul(f, v)",
+         .loss = "cross-entropy"},
+        {.text = "ids t [N,3]; par w [2,7]; e = Gather(w, t) axis=1; u = Transpose(e) perm=1,0,2;"
+                 "f = Flatten(u); par v [6,7]; y = MatMul(f, v)",
+         .loss = "cross-entropy"},
+    };
+    RUN(cases)
+}
+
+/* clang-format off */
+#define RESIZE(x, scales, attrs)                                                                   \
+    {.text = "opset 19;" X(x) "const s [" scales "; y = Resize(a, _, s)" attrs}
+/* clang-format on */
+
+static void resizes(void **state)
+{
+    static const grad_case cases[] = {
+        RESIZE("2,3,4", "4] 1,1,2,2", ""),
+        RESIZE("2,3,4", "4] 1,1,2,3", " mode=linear"),
+        RESIZE("2,5,6", "4] 1,1,0.5,0.5", " mode=linear"),
+        RESIZE("2,5,6", "4] 1,1,0.6,1.7", " mode=linear"),
+        RESIZE("1,4,5", "4] 1,1,2,1.5", " mode=cubic"),
+        RESIZE("1,4,5", "4] 1,1,0.8,0.5", " mode=cubic cubic_coeff_a=-0.5"),
+        RESIZE("1,4,5", "4] 1,1,2,2", " mode=cubic exclude_outside=1"),
+        RESIZE("1,8,7", "4] 1,1,0.4,0.6", " mode=linear antialias=1"),
+        RESIZE("1,8,7", "4] 1,1,0.5,0.4", " mode=cubic antialias=1"),
+        RESIZE("2,3,4", "4] 1,1,2,2", " mode=linear coordinate_transformation_mode=align_corners"),
+        RESIZE("2,3,4", "4] 1,1,2,2", " mode=linear coordinate_transformation_mode=asymmetric"),
+        RESIZE("2,5,4", "4] 1,1,0.7,2",
+               " mode=linear coordinate_transformation_mode=half_pixel_symmetric"),
+        RESIZE("2,5,4", "4] 1,1,1.3,0.6",
+               " coordinate_transformation_mode=asymmetric nearest_mode=floor"),
+        RESIZE("2,5,4", "4] 1,1,1.3,0.6", " nearest_mode=round_prefer_ceil"),
+        RESIZE("2,5,4", "4] 1,1,1.3,0.6",
+               " nearest_mode=ceil coordinate_transformation_mode=align_corners"),
+        RESIZE("2,5,4", "4] 1,1,1.3,2", " coordinate_transformation_mode=tf_half_pixel_for_nn"),
+        RESIZE("3,6", "3] 1,1,1.5", " mode=linear"),
+        {.text = "opset 10;" X("2,3,3") "const s [4] 1,1,2,1; y = Resize(a, s) mode=linear"},
+        {.text = "opset 9;" X("2,3,3") "const s [4] 1,1,2,3; y = Upsample(a, s)"},
+        {.text = "opset 13;" X("2,4,4") "const i [8] 0,0,0.2,0.1,1,1,0.8,0.7; const s [4] "
+                                        "1,1,1.5,1; y = Resize(a, i, s) mode=linear "
+                                        "coordinate_transformation_mode=tf_crop_and_resize"},
+    };
+    RUN(cases)
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(slices), cmocka_unit_test(splits), cmocka_unit_test(repeats),
-        cmocka_unit_test(blocks), cmocka_unit_test(joins),  cmocka_unit_test(constant_pads),
+        cmocka_unit_test(slices),     cmocka_unit_test(splits),  cmocka_unit_test(repeats),
+        cmocka_unit_test(blocks),     cmocka_unit_test(joins),   cmocka_unit_test(constant_pads),
+        cmocka_unit_test(other_pads), cmocka_unit_test(gathers), cmocka_unit_test(resizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

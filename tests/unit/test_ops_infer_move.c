@@ -115,7 +115,7 @@ static void joins(void **state)
         {"Pad", {"f32[N,3]", "i64[4]"}, 0, "E0225", 0},
         {"Pad", {"f32[N,3]", "=0,1,0,0", "f32[]"}, 0, "E0225", 0},
         {"Pad", {"f32[N,3]", "=1,1", "", "=-1"}, 0, "f32[N,5]", 18},
-        {"Pad", {"f32[N,3]", "=0,1,0,1"}, "mode=mirror", "E0201", 18},
+        {"Pad", {"f32[N,3]", "=0,1,0,1"}, "mode=mirror", "E0221", 18},
         {"Concat", {"f32[N,3]", "f32[N,4]"}, "axis=1", "f32[N,7]", 0},
         {"Concat", {"i64[N,3]", "i64[N,4]"}, "axis=-1", "i64[N,7]", 0},
         {"Concat", {"f32[N,3]"}, "axis=1", "f32[N,3]", 0},
@@ -125,7 +125,61 @@ static void joins(void **state)
         {"Concat", {"f32[N,3]", "f32[N,3]"}, "axis=2", "E0222", 0},
         {"Concat", {"f32[N,3]", "i64[N,3]"}, "axis=1", "E0220", 0},
         {"Concat", {"f32[N,3]", "f32[N,9223372036854775807]"}, "axis=1", "E0226", 0},
-        {"Gather", {"f32[N,3]", "=s1"}, "axis=1", "E0201", 0},
+        {"Pad", {"f32[N,3]", "=0,4,0,1"}, "mode=reflect", "f32[N,8]", 0},
+        {"Pad", {"f32[N,3]", "=0,4,0,1"}, "mode=edge", "f32[N,8]", 0},
+        {"Pad", {"f32[N,1]", "=0,4,0,1"}, "mode=reflect", "f32[N,6]", 0},
+    };
+    CHECK_CASES(cases)
+}
+
+static void gathers(void **state)
+{
+    static const infer_case cases[] = {
+        {"Gather", {"f32[N,3]", "=s1"}, "axis=1", "f32[N]", 0},
+        {"Gather", {"f32[N,3]", "=-1"}, "axis=1", "f32[N,1]", 0},
+        {"Gather", {"f32[N,3,2]", "=0,2,2,1"}, "axis=-2", "f32[N,4,2]", 0},
+        {"Gather", {"f32[7,4]", "i64[N,5]"}, 0, "f32[N,5,4]", 0},
+        {"Gather", {"f32[7,4]", "i64[N]"}, "axis=1", "f32[7,N]", 0},
+        {"Gather", {"i64[7,4]", "i64[N]"}, 0, "i64[N,4]", 0},
+        {"Gather", {"f32[N,3]", "=3"}, "axis=1", "E0229", 0},
+        {"Gather", {"f32[N,3]", "=-4"}, "axis=1", "E0229", 0},
+        {"Gather", {"f32[N,3]", "=N"}, "axis=1", "E0229", 0},
+        {"Gather", {"f32[N,3]", "=0"}, 0, "E0224", 0},
+        {"Gather", {"f32[N,3]", "i64[N]"}, "axis=1", "E0224", 0},
+        {"Gather", {"f32[N,3]", "=0"}, "axis=2", "E0222", 0},
+        {"Gather", {"f32[7,4]", "f32[N]"}, 0, "E0241", 0},
+        {"Gather", {"f32[1,1,1,1,1,1,7]", "i64[N,1,1,1]"}, "axis=6", "E0228", 0},
+        {"ConstantOfShape", {"=N,3"}, 0, "f32[N,3]", 0},
+    };
+    CHECK_CASES(cases)
+}
+
+static void resizes(void **state)
+{
+    static const infer_case cases[] = {
+        {"Resize", {"f32[N,3,5,7]", "", "", "=1,3,10,4"}, 0, "E0224", 13},
+        {"Resize", {"f32[N,3,5,7]", "", "", "=N,3,10,4"}, 0, "f32[N,3,10,4]", 13},
+        {"Resize", {"f32[N,3,5,7]", "", "", "=10,4"}, "axes=2,3;mode=linear", "f32[N,3,10,4]", 18},
+        {"Resize",
+         {"f32[N,3,5,7]", "", "", "=10,4"},
+         "axes=2,-1;keep_aspect_ratio_policy=not_larger",
+         "f32[N,3,3,4]",
+         18},
+        {"Resize",
+         {"f32[N,3,5,7]", "", "", "=10,4"},
+         "axes=2,-1;keep_aspect_ratio_policy=not_smaller",
+         "f32[N,3,10,14]",
+         18},
+        {"Resize", {"f32[N,3,5,7]", "", "", "=0,4"}, "axes=2,3", "E0221", 18},
+        {"Resize", {"f32[N,3,5,7]", "", "", "=4"}, "axes=2,3", "E0221", 18},
+        {"Resize", {"f32[N,3,5,7]", "", "", "=4"}, "axes=4", "E0222", 18},
+        {"Resize", {"f32[N,3,5,7]", "", "", "=9223372036854775807"}, "axes=2", "E0221", 18},
+        {"Resize", {"f32[N,3,5,7]", "", "", "=9"}, "axes=2;mode=lanczos", "E0221", 18},
+        {"Resize", {"f32[N,3,5,7]", "", "", "i64[4]"}, 0, "E0225", 18},
+        {"Upsample", {"f32[N,3,5,7]", "=1,1,2,3"}, 0, "f32[N,3,10,21]", 9},
+        {"Upsample", {"f32[N,3,5,7]", "=2,1,1,1"}, 0, "E0224", 9},
+        {"Upsample", {"f32[N,3,5,7]", "=1,1,0,1"}, 0, "E0221", 9},
+        {"Upsample", {"f32[N,3,5,7]", "=1,1"}, 0, "E0221", 9},
     };
     CHECK_CASES(cases)
 }
@@ -133,8 +187,9 @@ static void joins(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(slices), cmocka_unit_test(splits), cmocka_unit_test(repeats),
-        cmocka_unit_test(blocks), cmocka_unit_test(joins),
+        cmocka_unit_test(slices),  cmocka_unit_test(splits), cmocka_unit_test(repeats),
+        cmocka_unit_test(blocks),  cmocka_unit_test(joins),  cmocka_unit_test(gathers),
+        cmocka_unit_test(resizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

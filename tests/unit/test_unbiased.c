@@ -432,6 +432,16 @@ static const bias_case cases[] = {
     {.name = "extrema and sums of many",
      .text = "in x [N,6]; par u [6,5]; h = MatMul(x, u); par v [6,5]; i = MatMul(x, v); par b [5];"
              "m = Max(h, i, b); n = Min(m, h); s = Sum(n, m, i); par w [5,4]; y = MatMul(s, w)"},
+    {.name = "resized, padded, gathered",
+     .text = "in x [N,2,4,4]; par w [2,2,3,3]; c = Conv(x, w); const s [4] 1,1,2,1.5;"
+             "r = Resize(c, _, s) mode=linear; ints e 0,0,1,0,0,0,0,1; p = Pad(r, e) mode=edge;"
+             "par u [2,2,2,2]; d = Conv(p, u); ints i 1,0,0; g = Gather(d, i) axis=1;"
+             "par v [3,1,1]; y = Mul(g, v)",
+     .slack = 0x1p-15},
+    {.name = "an embedding",
+     .text = "ids t [N,3]; par w [5,4]; e = Gather(w, t); par u [4,6]; h = MatMul(e, u);"
+             "par v [6,5]; m = MatMul(h, v); y = Transpose(m) perm=0,2,1",
+     .settings = CE},
     {.name = "joined and split",
      .text = "in x [N,6]; par u [6,5]; h = MatMul(x, u); par b [5]; i = Add(h, b); par v [6,3];"
              "j = MatMul(x, v); c = Concat(i, j) axis=1; ints s 3,5; d, e = Split(c, s) axis=1;"
