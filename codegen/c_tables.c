@@ -163,6 +163,9 @@ static void write_ports(itc_c_writer *w, itc_strbuf *b, const char *name, const 
         itc_strbuf_printf(b, "     .is_ids = %s,\n     .dtype = %s,\n     .classes = %s,\n",
                           p->is_ids ? "true" : "false", dtype_text(p->dtype),
                           itc_c_int(w->ctx, p->classes));
+        if (p->ignored != 0) {
+            itc_strbuf_printf(b, "     .ignored = %s,\n", itc_c_int(w->ctx, p->ignored));
+        }
         itc_strbuf_printf(b, "     .rank = %d,\n     .dims = %s,\n     .elements = %s},\n", p->rank,
                           dims_text(w->ctx, p->rank, p->dims), itc_c_int(w->ctx, p->elements));
     }

@@ -180,7 +180,11 @@ static void find_classes(itc_model_info *info, const itc_record_list *list)
         const itc_value *v = itc_value_root(r->args[target].terms[0].x);
         info->model.counts_correct = true;
         if (v->kind == ITC_VALUE_TARGET) {
-            targets[info->port_index[v->id]].classes = r->args[axis].dim.size;
+            itr_port_info *port = &targets[info->port_index[v->id]];
+            const int ignore = itc_kernel_field(r->kernel, "ignore_index");
+            const int64_t id = ignore >= 0 ? r->args[ignore].i : INT32_MIN;
+            port->classes = r->args[axis].dim.size;
+            port->ignored = id != INT32_MIN ? (int32_t)id : 0;
         }
     }
 }

@@ -150,6 +150,7 @@ typedef struct itr_port_info {
     bool is_ids;     /**< class or token ids: integers, exponent 0 */
     itr_dtype dtype; /**< of an output; a caller chooses those of inputs and targets */
     int64_t classes; /**< targets of a cross-entropy: ids lie in [0, classes); else 0 */
+    int32_t ignored; /**< the one id beside those: its rows do not count; 0: there is none */
     uint8_t rank;
     int64_t dims[ITR_MAX_RANK];
     int64_t elements; /**< product of dims: elements a sample */

@@ -184,7 +184,7 @@ static int check_ids(const source *s, const itr_column *c)
     for (int64_t i = 0; s->port->classes > 0 && i < s->rows; i++) {
         for (int64_t j = 0; j < c->elements; j++) {
             const int64_t v = itr_column_get(c, i, j);
-            if (v < 0 || v >= s->port->classes) {
+            if ((v < 0 || v >= s->port->classes) && v != s->port->ignored) {
                 return itr_fail(s->m, ITR_EXIT_INPUT, "E0515",
                                 "file \"%s\": row %" PRId64 ": found label %" PRId64
                                 ", expected 0 to %" PRId64,

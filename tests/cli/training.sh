@@ -97,3 +97,21 @@ expect 2 'E0613' "$INTRAIN" data what:t.csv -o t
 expect 2 'E0001' "$INTRAIN" data images:nowhere -o t
 expect 2 'E0611' "$INTRAIN" data images:. -o w
 absent w-x.npy
+
+# labels that the loss ignores lie outside the classes: taken by compiled and interpreted trainers alike
+for label in 1 -1; do
+    awk -v l=$label 'BEGIN { for (i = 0; i < 32; i++) { for (k = 0; k < 784; k++) printf "%d,", (i * 7 + k) % 9
+        print i % 4 == 3 ? l : 2 } }' >"ignored$label.csv"
+done
+one() { # LABEL OPTIONS: the digest after two steps
+    label=$1
+    shift
+    "$INTRAIN" train "$MODELS/mlp.onnx" --batch 16 --data "csv:ignored$label.csv" --steps 2 --digest -q "$@"
+}
+ignore="--loss cross-entropy,ignore-index=-1"
+# shellcheck disable=SC2086
+interpreted=$(one -1 $ignore --interpret)
+# shellcheck disable=SC2086
+[ "$(one -1 $ignore)" = "$interpreted" ] || fail "ignored labels: compiled and interpreted differ"
+[ "$(one 1 --interpret)" != "$interpreted" ] || fail "ignored labels count"
+expect 2 'E0515' one -1 --interpret

@@ -484,6 +484,23 @@ static void csv_reads_tables(void **state)
     }
 }
 
+/** A loss that ignores an id beside its classes takes that id, and no other. */
+static void labels_may_be_the_ignored_one(void **state)
+{
+    (void)state;
+    ports p;
+    itr_dataset d;
+    itr_message m;
+    const blob ignored = text_blob("1,2,0\n3,4,-100\n"), other = text_blob("1,2,0\n3,4,-99\n");
+    refuse("csv:a", make_model(&p, 2, 1, 3), &ignored, 1, "E0515");
+    (void)make_model(&p, 2, 1, 3);
+    p.target.ignored = -100;
+    assert_int_equal(build(&d, "csv:a", &p.model, &ignored, 1, &m), 0);
+    check_value(&d.columns[1], 1, 0, -100);
+    itr_dataset_free(&d);
+    refuse("csv:a", &p.model, &other, 1, "E0515");
+}
+
 static void csv_refuses_broken_tables(void **state)
 {
     (void)state;
@@ -687,7 +704,8 @@ int main(void)
                                        cmocka_unit_test(npy_refuses_what_it_cannot_read),
                                        cmocka_unit_test(npz_finds_arrays_by_name),
                                        cmocka_unit_test(csv_reads_tables),
-                                       cmocka_unit_test(csv_refuses_broken_tables),
+                                       cmocka_unit_test(labels_may_be_the_ignored_one),
+        cmocka_unit_test(csv_refuses_broken_tables),
                                        cmocka_unit_test(csv_regression_targets),
                                        cmocka_unit_test(cifar10_joins_files),
                                        cmocka_unit_test(text_windows),
