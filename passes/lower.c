@@ -6,6 +6,7 @@
 enum { FACTOR_ROOM = 58 }; /* bits of a product of two mantissas in a sum */
 enum { SUM_ROOM = 44 };    /* bits of a term beside a coefficient of 15 and seven others */
 enum { EXACT_BITS = 62 };  /* more than any sum has: an exact one is passed on as it is */
+enum { SITES_OF_ID = 16, MAX_SITE_ID = 0xffff }; /* as a site is packed: ir.h, itc_role */
 
 itc_graph *itc_lower_graph(itc_lower *l)
 {
@@ -318,7 +319,8 @@ itc_status itc_lower_begin(itc_lower *l)
     l->consumer = ITC_NEW_ARRAY(ctx, const itc_node *, l->n + 1);
     read_widths(l);
     find_wants(l);
-    l->site_index = ITC_NEW_ARRAY(ctx, uint8_t, (size_t)(l->max_import_id + 2) * ITC_ROLE_COUNT);
+    l->sites = ITC_NEW_ARRAY(ctx, itc_site_group, (size_t)(l->max_import_id + 2) * ITC_ROLE_COUNT);
+    l->last_site_id = l->max_import_id + 1;
     for (int i = 0; i < l->n; i++) {
         ITC_TRY(represent_state(l, l->g->values[i]));
     }
@@ -343,19 +345,28 @@ static bool is_one(itc_coef c)
     return c.symbol == ITC_SYM_NONE && !(c.value < 1) && !(c.value > 1);
 }
 
-/** Gives a node its rounding site; see NUMERICS.md on random bits. */
+/**
+ * Gives a node its rounding site; see NUMERICS.md on random bits. The first 16 of a role have the
+ * number of the ONNX node, 16 more each a number beyond those of all nodes, as they come: a node
+ * that is unrolled through time has many.
+ */
 itc_status itc_lower_site(itc_lower *l, itc_node *m, itc_role role)
 {
     int id = m->import_id;
     if (id <= 0 || id > l->max_import_id) {
         id = l->max_import_id + 1; /* nodes that come from no ONNX node share one number */
     }
-    uint8_t *next = &l->site_index[id * ITC_ROLE_COUNT + (int)role];
-    if (*next > 15 || id > 0xffff) {
-        return itc_error(l->g->ctx, m, ITC_RANGE, "E0321",
-                         "more than 16 rounding sites of one role in one node");
+    itc_site_group *s = &l->sites[id * ITC_ROLE_COUNT + (int)role];
+    if (s->n == 0) {
+        s->id = id;
+    } else if (s->n % SITES_OF_ID == 0) {
+        s->id = ++l->last_site_id;
     }
-    m->site = (uint32_t)id << 8 | (uint32_t)role << 4 | (*next)++;
+    if (s->id > MAX_SITE_ID) {
+        return itc_error(l->g->ctx, m, ITC_RANGE, "E0321", "more than %d numbers of rounding sites",
+                         MAX_SITE_ID);
+    }
+    m->site = (uint32_t)s->id << 8 | (uint32_t)role << 4 | (uint32_t)(s->n++ % SITES_OF_ID);
     return ITC_OK;
 }
 

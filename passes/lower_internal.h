@@ -9,24 +9,29 @@ enum { ITC_WANT_OPERAND = 1, ITC_WANT_WIDE = 2, ITC_WANT_STATE = 4, ITC_WANT_EXA
 /** What stands for a float value in the integer graph. */
 typedef struct itc_rep {
     bool set;
-    bool free;          /**< state, constant or input: at hand everywhere, exact as it is */
-    bool state;         /**< depends on state alone */
+    bool free;  /**< state, constant or input: at hand everywhere, exact as it is */
+    bool state; /**< depends on state alone */
     int n;
     itc_sum_term term[ITC_MAX_TERMS];
     itc_value *narrow[3]; /**< the value at operand, wide and state bits, once made */
 } itc_rep;
 
+/** Sites given out, and the number that the next one has. */
+typedef struct itc_site_group {
+    int32_t n, id;
+} itc_site_group;
+
 struct itc_lower {
     itc_graph *g;
-    int n;                    /**< values when the pass began */
+    int n; /**< values when the pass began */
     itc_rep *rep;
-    uint8_t *want;            /**< ITC_WANT_ mask of each value's consumers */
-    uint8_t *rounded;         /**< the same, less the one that may take the value unrounded */
+    uint8_t *want;             /**< ITC_WANT_ mask of each value's consumers */
+    uint8_t *rounded;          /**< the same, less the one that may take the value unrounded */
     const itc_node **consumer; /**< the only one in the value's own section, or NULL */
     int operand_bits, wide_bits, state_bits;
     const char *rounding[ITC_SECTION_COUNT]; /**< nearest, stochastic or floor */
-    uint8_t *site_index;      /**< sites given out, by import id and role */
-    int max_import_id;
+    itc_site_group *sites;                   /**< by import id and role */
+    int max_import_id, last_site_id;
 };
 
 /** Prepares tables: wants, consumers, widths, representation of state and inputs. */
