@@ -2,8 +2,9 @@
  * params: which tensors are trained, state or constant.
  *
  * Invariant: afterwards each initializer that reaches a parameter operand (a weight, bias, scale
- * or embedding; through data movement alone) is PARAM, each that reaches a running statistic is
- * STAT, the others stay CONST; `reason` says why, for `check`. Linear in the graph's size.
+ * or embedding; through data movement alone) or that is joined with data (a class token) is PARAM,
+ * each that reaches a running statistic is STAT, the others stay CONST; `reason` says why, for
+ * `check`. Linear in the graph's size, times the initializers that are joined in one.
  */
 #include "passes/params.h"
 #include "passes/pass.h"
@@ -108,31 +109,72 @@ static itc_type permuted(const itc_node *n, const itc_type *from)
     return to;
 }
 
+/** An initializer, and its extents as data movement shows it. */
+typedef struct origin {
+    itc_value *v;
+    itc_type type;
+} origin;
+
+typedef struct origins {
+    int n;
+    origin *list;
+} origins;
+
+static bool passes(const itc_node *n, int i)
+{
+    return n->in[i] && itc_op_role(n->op, i) == ITC_IN_PASS;
+}
+
+/** The initializers that n's result is made of, each once; none where it is made of data of run
+ * time as well. taken[id] is the last node that took value id, in a number of its own. */
+static origins passed_on(itc_graph *g, const itc_node *n, const origins *of, int *taken, int number)
+{
+    origins all = {0};
+    int count = 0;
+    for (int i = 0; i < n->n_in; i++) {
+        if (passes(n, i) && of[n->in[i]->id].n == 0) {
+            return all;
+        }
+        count += passes(n, i) ? of[n->in[i]->id].n : 0;
+    }
+    all.list = ITC_NEW_ARRAY(g->ctx, origin, count);
+    for (int i = 0; i < n->n_in; i++) {
+        for (int k = 0; passes(n, i) && k < of[n->in[i]->id].n; k++) {
+            const origin *o = &of[n->in[i]->id].list[k];
+            if (taken[o->v->id] != number) {
+                taken[o->v->id] = number;
+                all.list[all.n++] = (origin){o->v, permuted(n, &o->type)};
+            }
+        }
+    }
+    return all;
+}
+
 void itc_params_visit(itc_graph *g, itc_params_visitor visit, void *user)
 {
-    itc_value **origin = ITC_NEW_ARRAY(g->ctx, itc_value *, g->n_values);
-    itc_type *type = ITC_NEW_ARRAY(g->ctx, itc_type, g->n_values); /* as data movement shows it */
+    origins *of = ITC_NEW_ARRAY(g->ctx, origins, g->n_values);
+    int *taken = ITC_NEW_ARRAY(g->ctx, int, g->n_values);
     for (int i = 0; i < g->n_values; i++) {
         const itc_value_kind kind = g->values[i]->kind;
         if (kind == ITC_VALUE_CONST || kind == ITC_VALUE_PARAM || kind == ITC_VALUE_STAT) {
-            origin[i] = g->values[i];
-            type[i] = g->values[i]->type;
+            of[i] = (origins){1, ITC_NEW(g->ctx, origin)};
+            of[i].list[0] = (origin){g->values[i], g->values[i]->type};
         }
     }
     const itc_node_list *list = &g->section[ITC_FORWARD];
     for (int k = 0; k < list->n; k++) {
         const itc_node *n = list->node[k];
-        for (int i = 0; i < n->n_in; i++) {
-            itc_value *c = n->in[i] ? origin[n->in[i]->id] : NULL;
-            if (!c) {
-                continue;
+        const origins all = passed_on(g, n, of, taken, k + 1);
+        for (int i = 0; all.n > 0 && i < n->n_out; i++) {
+            if (n->out[i]) {
+                of[n->out[i]->id] = all;
             }
-            const itc_role_in role = itc_op_role(n->op, i);
-            if (role == ITC_IN_PASS && n->n_out > 0 && n->out[0]) {
-                origin[n->out[0]->id] = c;
-                type[n->out[0]->id] = permuted(n, &type[n->in[i]->id]);
-            } else {
-                visit(user, n, i, c, &type[n->in[i]->id]);
+        }
+        for (int i = 0; i < n->n_in; i++) {
+            for (int j = 0; (all.n == 0 || !passes(n, i)) && n->in[i] && j < of[n->in[i]->id].n;
+                 j++) {
+                const origin *o = &of[n->in[i]->id].list[j];
+                visit(user, n, i, o->v, &o->type);
             }
         }
     }
@@ -142,7 +184,9 @@ static void mark_operand(void *user, const itc_node *n, int operand, itc_value *
                          const itc_type *type)
 {
     (void)type;
-    mark(user, n, c, itc_op_role(n->op, operand));
+    /* what is joined with data stands beside it, as an addend does: a class token */
+    const itc_role_in role = itc_op_role(n->op, operand);
+    mark(user, n, c, role == ITC_IN_PASS ? ITC_IN_WEAK : role);
 }
 
 itc_status itc_pass_params(itc_graph *g)

@@ -6,7 +6,8 @@
 
 #include "ir/op.h"
 
-/** Initializer c is operand `operand` of n, there with the extents of `type`. */
+/** Initializer c is operand `operand` of n, or part of it, there with the extents of `type`. Where
+ * n moves data (ITC_IN_PASS), it joins c with data of run time. */
 typedef void (*itc_params_visitor)(void *user, const itc_node *n, int operand, itc_value *c,
                                    const itc_type *type);
 

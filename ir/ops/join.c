@@ -249,6 +249,7 @@ const itc_op_def itc_op_Concat = {
     .flags = ITC_OP_VARIADIC | ITC_OP_SUM,
     .opset_min = 4,
     .versions = (const uint8_t[]){1, 4, 11, 13, 0},
+    .roles = (const itc_role_in[]){ITC_IN_PASS},
     .attrs = concat_attrs,
     .summary = "operands joined along an axis: one exponent, one rounding",
     .kinds = ITC_KIND_ANY,
