@@ -48,15 +48,15 @@ static const char *type_name(int type)
     return type >= 0 && type < (int)(sizeof names / sizeof names[0]) ? names[type] : "another type";
 }
 
-static int type_of_kind(itc_attr_kind kind)
+static int type_of_spec(const itc_attr_spec *spec)
 {
-    switch (kind) {
+    switch (spec->kind) {
     case ITC_ATTR_INT:
         return ATTR_INT;
     case ITC_ATTR_FLOAT:
         return ATTR_FLOAT;
     case ITC_ATTR_STRING:
-        return ATTR_STRING;
+        return spec->list ? ATTR_STRINGS : ATTR_STRING;
     case ITC_ATTR_INTS:
         return ATTR_INTS;
     case ITC_ATTR_FLOATS:
@@ -87,6 +87,23 @@ static itc_status import_string(itc_importer *im, const char *name, const Onnx__
     }
     itc_set_string(im->g, n, name,
                    a->s.len > 0 ? itc_strndup(im->ctx, (const char *)a->s.data, a->s.len) : "");
+    return ITC_OK;
+}
+
+/** As one text, with commas between: what our attributes have for it. */
+static itc_status import_strings(itc_importer *im, const char *name, const Onnx__AttributeProto *a,
+                                 itc_node *n)
+{
+    itc_strbuf text;
+    itc_strbuf_init(&text, im->ctx);
+    for (size_t i = 0; i < a->n_strings; i++) {
+        const ProtobufCBinaryData *s = &a->strings[i];
+        if (s->len > 0 && (memchr(s->data, 0, s->len) || memchr(s->data, ',', s->len))) {
+            return itc_error(im->ctx, n, ITC_PARSE, "E0207", "attribute \"%s\" is no text", name);
+        }
+        itc_strbuf_printf(&text, "%s%.*s", i > 0 ? "," : "", (int)s->len, (const char *)s->data);
+    }
+    itc_set_string(im->g, n, name, text.text);
     return ITC_OK;
 }
 
@@ -129,6 +146,8 @@ static itc_status import_value(itc_importer *im, const char *name, const Onnx__A
         return ITC_OK;
     case ATTR_STRING:
         return import_string(im, name, a, n);
+    case ATTR_STRINGS:
+        return import_strings(im, name, a, n);
     case ATTR_INTS:
         itc_set_ints(im->g, n, name, (int)a->n_ints, a->ints);
         return ITC_OK;
@@ -164,10 +183,10 @@ static itc_status import_attr(itc_importer *im, const itc_scope *scope,
         return itc_error(im->ctx, n, ITC_PARSE, "E0207", "attribute \"%s\" is given twice", name);
     }
     const int type = itc_onnx_attr_type(a);
-    if (type != type_of_kind(spec->kind)) {
+    if (type != type_of_spec(spec)) {
         return itc_error(im->ctx, n, ITC_TYPE, "E0207",
                          "attribute \"%s\" is of type %s, expected %s", name, type_name(type),
-                         type_name(type_of_kind(spec->kind)));
+                         type_name(type_of_spec(spec)));
     }
     return import_value(im, name, a, n);
 }

@@ -61,6 +61,7 @@ typedef struct itc_attr_spec {
     double f;      /**< default of FLOAT */
     const char *s; /**< default of STRING */
     bool internal; /**< ours: import refuses it */
+    bool list;     /**< of STRING: ONNX has a list, which is one text here, "a,b" */
 } itc_attr_spec;
 
 typedef enum itc_op_flag {

@@ -177,6 +177,8 @@ static void add_attr(gb_model *b, itc_node *n, const char *name, const char *tex
         itc_set_float(b->g, n, name, v[0]);
     } else if (a->kind == ITC_ATTR_INT) {
         itc_set_int(b->g, n, name, list[0]);
+    } else if (a->kind == ITC_ATTR_FLOATS) {
+        itc_attr_set(b->g, n, (itc_attr){.name = name, .kind = a->kind, .n = count, .u.floats = v});
     } else {
         itc_set_ints(b->g, n, name, count, list);
     }
@@ -207,8 +209,8 @@ static void add_node(gb_model *b, const char *out_name, const char **s)
     out[0] = itc_value_new(b->g, ITC_VALUE_NODE, out_name, (itc_type){.exp_axis = -1});
     while (**s == ',') {
         *s += strspn(*s, ", ");
-        out[n_out++] = itc_value_new(b->g, ITC_VALUE_NODE, word(b->ctx, s, ", ="),
-                                     (itc_type){.exp_axis = -1});
+        out[n_out++] =
+            itc_value_new(b->g, ITC_VALUE_NODE, word(b->ctx, s, ", ="), (itc_type){.exp_axis = -1});
     }
     *s += strspn(*s, " =\t");
     const char *op_name = word(b->ctx, s, " (");
@@ -346,8 +348,9 @@ static void fill_port(gb_model *b, itr_array *a, const itr_port_info *port, int6
     int32_t *x = (int32_t *)(uintptr_t)a->data;
     for (int64_t i = 0; i < port->elements * b->m->batch; i++) {
         const double u = gb_uniform(&random);
-        x[i] = port->is_ids ? (int32_t)(u * (double)classes)
-                            : (int32_t)nearbyint(ldexp(lo + (hi - lo) * u, -DATA_EXPONENT));
+        x[i] = port->is_ids && lo >= 0 ? (int32_t)floor(lo + (hi - lo) * u)
+               : port->is_ids          ? (int32_t)(u * (double)classes)
+                              : (int32_t)nearbyint(ldexp(lo + (hi - lo) * u, -DATA_EXPONENT));
     }
     a->dtype = ITR_I32;
     a->exponent = port->is_ids ? 0 : DATA_EXPONENT;

@@ -3,7 +3,7 @@
  * memory, run by the interpreter. One statement each, separated by ';' or line ends:
  *
  *     in x [N,3,8,8] -2..2             a float input; values uniform in a range (default -1..1)
- *     ids t [N]                        an input of class ids, below the logits' classes
+ *     ids t [N] 0..4                   an input of integers from 0 to 3 (without a range: 0)
  *     par w [4,3,3,3] 0.5..1           a trained tensor
  *     const c [3] 1,2,0.5              a float constant ([]: a number)
  *     ints s 0,-1                      a constant list of integers (a shape, axes)

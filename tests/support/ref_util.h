@@ -20,6 +20,8 @@ typedef struct ref_operator {
 extern const ref_operator ref_moves[];
 /** Reductions: ref_reduce.c. */
 extern const ref_operator ref_reductions[];
+/** RNN, GRU, LSTM: ref_rnn.c. */
+extern const ref_operator ref_recurrent[];
 
 /* ---- attributes, with ONNX's defaults ---- */
 

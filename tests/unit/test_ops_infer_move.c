@@ -59,6 +59,7 @@ static void splits(void **state)
 static void repeats(void **state)
 {
     static const infer_case cases[] = {
+        {"ConstantOfShape", {"=2,N,3"}, 0, "f32[2,N,3]", 0},
         {"Expand", {"f32[N,1,3]", "=1,4,1"}, 0, "f32[N,4,3]", 0},
         {"Expand", {"f32[N,3]", "=5,1,1"}, 0, "f32[5,N,3]", 0},
         {"Expand", {"f32[N,2,3]", "=3"}, 0, "f32[N,2,3]", 0},

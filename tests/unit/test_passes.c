@@ -499,6 +499,31 @@ static void micro_batches_add_exactly(void **state)
     }
 }
 
+/** A node that is unrolled through time has more sites than the index of one number counts: each is
+ * one of its own all the same, and the first have the node's number. */
+static void sites_are_different(void **state)
+{
+    (void)state;
+    gb_model *b = gb_open("in x [N,40,2]; par w [1,3,2]; par r [1,3,3]; y = RNN(x, w, r) layout=1",
+                          3, "batch=2 loss=mse");
+    bool *taken = calloc((size_t)1 << 24, sizeof *taken);
+    int own = 0, beyond = 0;
+    for (int s = 0; s < ITC_SECTION_COUNT; s++) {
+        const itc_node_list *list = &b->g->section[s];
+        for (int k = 0; k < list->n; k++) {
+            const uint32_t site = list->node[k]->site;
+            assert_true(site < (uint32_t)1 << 24);
+            assert_true(site == 0 || !taken[site]);
+            taken[site] = true;
+            own += site >> 8 == 1;
+            beyond += site >> 8 > 2;
+        }
+    }
+    assert_true(own > 16 && beyond > 80);
+    free(taken);
+    gb_close(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -510,6 +535,7 @@ int main(void)
         cmocka_unit_test(evaluation_is_row_by_row),
         cmocka_unit_test(answers_do_not_depend_on_neighbours),
         cmocka_unit_test(micro_batches_add_exactly),
+        cmocka_unit_test(sites_are_different),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
