@@ -83,7 +83,7 @@ static grid grid_of(const itr_root_div_args *a, const correction *c)
 static int32_t quotient(const grid *g, uint64_t k, int32_t x, int32_t v)
 {
     const uint64_t n = (uint64_t)(v > 0 ? v : 1) << g->v_up;
-    const uint64_t d = (itr_isqrt64(n) >> g->down) + g->eps;
+    const uint64_t d = ((uint64_t)itr_isqrt64(n) >> g->down) + g->eps;
     const uint64_t q = ((itr_abs64(x) * k << g->up) + (d >> 1)) / d;
     return x < 0 ? -(int32_t)q : (int32_t)q;
 }
