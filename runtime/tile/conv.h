@@ -1,8 +1,10 @@
 /**
- * The convolution kernels of a level; LEVEL(name) is the name of a kernel there. What does not fit
- * the buffers goes to the portable kernels.
+ * The convolution kernels of a level; LEVEL(name) is the name of a kernel there. CONV_DIRECT is 1
+ * where direct.h is included; else direct convolutions are left to the level whose names
+ * BELOW(name) makes. What does not fit the buffers goes to the portable kernels.
  */
-/* What two parts of a gradient share: which result, and how long its planes are in bytes. */
+
+/* What parts of a gradient share: the result, and how many bytes its planes have. */
 typedef struct conv_clear_job {
     unsigned char *y;
     int64_t plane;
@@ -12,6 +14,22 @@ static void conv_clear(void *user, int64_t begin, int64_t end)
 {
     const conv_clear_job *j = (const conv_clear_job *)user;
     memset(j->y + begin * j->plane, 0, (size_t)((end - begin) * j->plane));
+}
+
+static bool conv_view(const itr_conv_args *a, const itr_conv_view *v, tile_type t)
+{
+#if CONV_DIRECT
+    if (direct_run(a, v, t)) {
+        return true;
+    }
+#endif
+    return view_run(a, v, t);
+}
+
+static bool conv_forward(const itr_conv_args *a, tile_type t)
+{
+    const itr_conv_view v = itr_conv_forward(a);
+    return conv_view(a, &v, t);
 }
 
 /**
@@ -31,7 +49,7 @@ static bool conv_grad_input(const itr_conv_args *a, tile_type t)
             const itr_conv_view v = itr_conv_gradient(a, py, px);
             const bool empty = v.y.taps * v.x.taps == 0;
             clear = clear || empty;
-            done = pass == 0 || empty || view_run(a, &v, t);
+            done = pass == 0 || empty || conv_view(a, &v, t);
         }
         if (pass == 0 && clear) {
             itr_parallel(a->pool, a->n * a->c, 1, conv_clear, &job);
@@ -40,29 +58,36 @@ static bool conv_grad_input(const itr_conv_args *a, tile_type t)
     return done;
 }
 
-#define DEFINE_CONV(suffix, is16, is64)                                                            \
-    void LEVEL(itr_conv_##suffix)(const itr_conv_args *a)                                          \
+static bool conv_grad_weight(const itr_conv_args *a, tile_type t)
+{
+#if CONV_DIRECT
+    if (direct_weight_run(a, t)) {
+        return true;
+    }
+#endif
+    return weight_run(a, t);
+}
+
+#if CONV_DIRECT
+#define CONV_ELSEWHERE(name, a) false
+#else
+#define CONV_ELSEWHERE(name, a) (tile_is_direct(a) && (BELOW(name)(a), true))
+#endif
+
+#define DEFINE_KERNEL(name, what, is16, is64)                                                      \
+    void LEVEL(name)(const itr_conv_args *a)                                                       \
     {                                                                                              \
-        const itr_conv_view v = itr_conv_forward(a);                                               \
-        if (!view_run(a, &v, (tile_type){.in16 = (is16), .out64 = (is64)})) {                      \
-            itr_conv_##suffix##_ref(a);                                                            \
-        }                                                                                          \
-    }                                                                                              \
-    void LEVEL(itr_conv_grad_input_##suffix)(const itr_conv_args *a)                               \
-    {                                                                                              \
-        if (!conv_grad_input(a, (tile_type){.in16 = (is16), .out64 = (is64)})) {                   \
-            itr_conv_grad_input_##suffix##_ref(a);                                                 \
-        }                                                                                          \
-    }                                                                                              \
-    void LEVEL(itr_conv_grad_weight_##suffix)(const itr_conv_args *a)                              \
-    {                                                                                              \
-        if (!weight_run(a, (tile_type){.in16 = (is16), .out64 = (is64)})) {                        \
-            itr_conv_grad_weight_##suffix##_ref(a);                                                \
+        const tile_type t = {.in16 = (is16), .out64 = (is64)};                                     \
+        if (!CONV_ELSEWHERE(name, a) && !conv_##what(a, t)) {                                      \
+            name##_ref(a);                                                                         \
         }                                                                                          \
     }
+#define DEFINE_CONV(suffix, is16, is64)                                                            \
+    DEFINE_KERNEL(itr_conv_##suffix, forward, is16, is64)                                          \
+    DEFINE_KERNEL(itr_conv_grad_input_##suffix, grad_input, is16, is64)                            \
+    DEFINE_KERNEL(itr_conv_grad_weight_##suffix, grad_weight, is16, is64)
 DEFINE_CONV(i8i8i32, false, false)
 DEFINE_CONV(i8i8i64, false, true)
 #if TILE_16
 DEFINE_CONV(i16i16i64, true, true)
 #endif
-#undef DEFINE_CONV

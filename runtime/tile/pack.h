@@ -8,7 +8,13 @@
 /** n elements of rows that stand for 0. */
 static inline void tile_zeros(tile_row *to, int64_t n)
 {
-    memset(to, TILE_BIAS, (size_t)n * sizeof *to);
+    if (n > 8) {
+        memset(to, TILE_BIAS, (size_t)n * sizeof *to);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) { /* a border: shorter than a call */
+        to[i] = TILE_BIAS;
+    }
 }
 
 /** n elements of an operand from position `at` on as elements of rows. */
@@ -24,9 +30,9 @@ static inline void tile_take(tile_row *to, tile_type t, const void *x, int64_t a
     tile_widen(to, (const int8_t *)x + at, n);
 }
 
-/** The same of every step-th element. */
+/** The same of every step-th element; `room` of them may be read from `at` on. */
 static inline void tile_take_every(tile_row *to, tile_type t, const void *x, int64_t at,
-                                   int64_t step, int64_t n)
+                                   int64_t step, int64_t n, int64_t room)
 {
     const int8_t *from = (const int8_t *)x + at;
     int64_t i = 0;
@@ -39,11 +45,43 @@ static inline void tile_take_every(tile_row *to, tile_type t, const void *x, int
     }
 #endif
     (void)t;
-    if (step == 2 && n > 1) { /* the element behind the last one may lie outside */
-        i = tile_widen_even(to, from, n - 1);
+    if (step == 2) {
+        i = tile_widen_even(to, from, tile_least(n, room / 2));
     }
     for (; i < n; i++) {
         to[i] = (tile_row)(from[i * step] + TILE_BIAS);
+    }
+}
+
+/** How a line of a plane is laid out: columns of one phase of the step after the other. */
+typedef struct tile_columns {
+    int64_t source;          /**< elements of the line */
+    int64_t x;               /**< coordinate of the first column; it may lie outside */
+    int64_t step;            /**< coordinates between columns of a phase */
+    int64_t phases, columns; /**< phases begin at x, x + 1, …; 1: those between are left out */
+    bool clean;              /**< what lies outside is 0 already */
+} tile_columns;
+
+/** A line from `from` on; outside are zeros. */
+static inline void tile_line(tile_row *to, tile_type t, const void *from, const tile_columns *c)
+{
+    for (int64_t phase = 0; phase < c->phases; phase++, to += c->columns) {
+        const int64_t x = c->x + phase;
+        const int64_t before = x < 0 ? -x : 0, until = c->source > x ? c->source - x : 0;
+        const int64_t first = c->step == 1 ? before : tile_ceil(before, c->step); /* no division */
+        const int64_t end = c->step == 1 ? until : tile_ceil(until, c->step);
+        const int64_t lo = tile_least(first, c->columns);
+        const int64_t hi = end < lo ? lo : tile_least(end, c->columns);
+        if (!c->clean) {
+            tile_zeros(to, lo);
+            tile_zeros(to + hi, c->columns - hi);
+        }
+        if (c->step == 1) {
+            tile_take(to + lo, t, from, x + lo, hi - lo);
+        } else {
+            tile_take_every(to + lo, t, from, x + lo * c->step, c->step, hi - lo,
+                            c->source - x - lo * c->step);
+        }
     }
 }
 

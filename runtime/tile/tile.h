@@ -52,6 +52,7 @@ enum {
     TILE_RUNS = 1024,                /**< of a chunk, at most */
     TILE_PANEL = 36864 * TILE_SCALE, /**< elements of packed lanes: 64 lanes of 576 */
     TILE_BAND = 32768 * TILE_SCALE,  /**< elements of packed rows */
+    TILE_DIRECT_TAPS = 128,          /**< taps of a direct convolution, at most */
     TILE_SLACK = 64,                 /**< elements that may be read behind the last row */
     TILE_POSITIONS = 128             /**< rows whose sums are collected before they are stored */
 };
@@ -66,6 +67,16 @@ typedef struct tile_k {
     int runs, units;
     int32_t at[TILE_RUNS];
 } tile_k;
+
+/**
+ * A convolution whose groups are so small, and sums so short, that it is better done directly
+ * (direct.h): depthwise.
+ */
+static inline bool tile_is_direct(const itr_conv_args *a)
+{
+    const int64_t c = a->c / a->groups, m = a->m / a->groups;
+    return a->groups > 1 && c <= 2 && m <= 4 && (c > m ? c : m) * a->kh * a->kw <= TILE_DIRECT_TAPS;
+}
 
 static inline int64_t tile_least(int64_t a, int64_t b)
 {

@@ -7,6 +7,7 @@
 #define ITR_TILE_VIEW_H
 
 #include "../ref/conv_view.h"
+#include "pack.h"
 
 /** One axis of a band: pixel i lies at source coordinate first position * source + low + i * pick.
  */

@@ -9,6 +9,8 @@
 #ifndef ITR_TILE_WEIGHT_H
 #define ITR_TILE_WEIGHT_H
 
+#include "pack.h"
+
 enum { WEIGHT_SUMS = 9216 }; /**< sums of a block: 64 lanes of 16 channels of 9 taps */
 
 typedef struct weight_job {
@@ -107,27 +109,6 @@ static inline bool weight_plan(weight_job *j, const itr_conv_args *a, tile_type 
     return true;
 }
 
-/** A line of the source from coordinate x on, its columns by phase; outside are zeros. */
-static inline void weight_line(const weight_job *j, tile_row *to, const void *from, int64_t x,
-                               int64_t columns)
-{
-    const itr_conv_args *a = j->a;
-    const int64_t step = a->stride_w;
-    for (int64_t phase = 0; phase < j->phases; phase++, to += columns) {
-        const int64_t x0 = x + phase;
-        const int64_t lo = x0 < 0 ? tile_least(tile_ceil(-x0, step), columns) : 0;
-        const int64_t end = a->w > x0 ? tile_ceil(a->w - x0, step) : 0;
-        const int64_t hi = end < lo ? lo : tile_least(end, columns);
-        tile_zeros(to, lo);
-        tile_zeros(to + hi, columns - hi);
-        if (step == 1) {
-            tile_take(to + lo, j->t, from, x0 + lo, hi - lo);
-        } else {
-            tile_take_every(to + lo, j->t, from, x0 + lo * step, step, hi - lo);
-        }
-    }
-}
-
 /** The source of a chunk and of channels [c, c+channels), counted over all groups. */
 static inline void weight_band(const weight_job *j, const weight_chunk *k, tile_row *band,
                                int64_t c, int64_t channels)
@@ -135,6 +116,8 @@ static inline void weight_band(const weight_job *j, const weight_chunk *k, tile_
     const itr_conv_args *a = j->a;
     const int64_t height = weight_height(j, k->lines), columns = weight_columns(j, k->width);
     const int64_t line = j->phases * columns;
+    const tile_columns at = {
+        a->w, k->x * a->stride_w - a->pad_left, a->stride_w, j->phases, columns, false};
     for (int64_t i = 0; i < channels * k->images; i++) {
         const int64_t plane = (k->image + i % k->images) * a->c + c + i / k->images;
         for (int64_t l = 0; l < height; l++, band += line) {
@@ -142,8 +125,7 @@ static inline void weight_band(const weight_job *j, const weight_chunk *k, tile_
             if (y < 0 || y >= a->h) {
                 tile_zeros(band, line);
             } else {
-                weight_line(j, band, tile_advance(a->a, j->t, (plane * a->h + y) * a->w),
-                            k->x * a->stride_w - a->pad_left, columns);
+                tile_line(band, j->t, tile_advance(a->a, j->t, (plane * a->h + y) * a->w), &at);
             }
         }
     }

@@ -6,12 +6,12 @@
 #ifdef ITR_X86
 #include "begin_avx2.h"
 
-#include "tile_avx2.h"
+#include "direct_avx2.h"
 
-#include "../tile/pack.h"
-#include "../tile/view.h"
+#include "../tile/direct.h"
 #include "../tile/weight.h"
 
+#define CONV_DIRECT 1
 #define LEVEL(name) name##_avx2
 #include "../tile/conv.h"
 

@@ -8,11 +8,12 @@
 
 #include "tile_avx512vnni.h"
 
-#include "../tile/pack.h"
 #include "../tile/view.h"
 #include "../tile/weight.h"
 
+#define CONV_DIRECT 0
 #define LEVEL(name) name##_avx512vnni
+#define BELOW(name) name##_avx2
 #include "../tile/conv.h"
 
 #include "end.h"

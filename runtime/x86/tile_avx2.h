@@ -23,6 +23,11 @@ static inline __m256i tile_load8(const int8_t *p)
     return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
 
+static inline void tile_store8(tile_row *to, __m128i x)
+{
+    _mm_storeu_si128((__m128i *)(void *)to, x);
+}
+
 static inline __m256i tile_pair(const tile_row *p)
 {
     int32_t pair;
@@ -75,17 +80,26 @@ static inline void tile_widen(tile_row *to, const int8_t *from, int64_t n)
     for (; i + 16 <= n; i += 16) {
         tile_store(to + i, tile_load8(from + i));
     }
+    if (i + 8 <= n) {
+        tile_store8(to + i, _mm_cvtepi8_epi16(_mm_loadl_epi64((const void *)(from + i))));
+        i += 8;
+    }
     for (; i < n; i++) {
         to[i] = from[i];
     }
 }
 
-/** to[i] = from[2 * i] for a part of [0, n), whose length is returned. Reads from[2 * n]. */
+/** to[i] = from[2 * i] for a part of [0, n), whose length is returned. Reads up to from[2n - 1]. */
 static inline int64_t tile_widen_even(tile_row *to, const int8_t *from, int64_t n)
 {
     int64_t i = 0;
     for (; i + 16 <= n; i += 16) {
         tile_store(to + i, _mm256_srai_epi16(_mm256_slli_epi16(tile_load(from + 2 * i), 8), 8));
+    }
+    if (i + 8 <= n) {
+        const __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(from + 2 * i));
+        tile_store8(to + i, _mm_srai_epi16(_mm_slli_epi16(x, 8), 8));
+        i += 8;
     }
     return i;
 }

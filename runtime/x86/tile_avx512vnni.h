@@ -90,13 +90,20 @@ static inline void tile_widen(tile_row *to, const int8_t *from, int64_t n)
     }
 }
 
-/** to[i] = from[2 * i] for a part of [0, n), whose length is returned. Reads from[2 * n - 1]. */
+/** to[i] = from[2 * i] for a part of [0, n), whose length is returned. Reads up to from[2n - 1]. */
 static inline int64_t tile_widen_even(tile_row *to, const int8_t *from, int64_t n)
 {
     int64_t i = 0;
+    const __m256i bias = _mm256_set1_epi8((char)TILE_BIAS);
     for (; i + 32 <= n; i += 32) {
         const __m256i x = _mm512_cvtepi16_epi8(tile_load512(from + 2 * i));
-        tile_store(to + i, _mm256_xor_si256(x, _mm256_set1_epi8((char)TILE_BIAS)));
+        tile_store(to + i, _mm256_xor_si256(x, bias));
+    }
+    if (i < n) {
+        const __mmask32 rest = ~UINT32_C(0) >> (32 - (n - i));
+        const __m512i x = _mm512_maskz_loadu_epi16(rest, from + 2 * i);
+        _mm256_mask_storeu_epi8(to + i, rest, _mm256_xor_si256(_mm512_cvtepi16_epi8(x), bias));
+        i = n;
     }
     return i;
 }

@@ -87,28 +87,32 @@ static inline void tile_scatter8(int32_t *y, int64_t step, const int32_t *sum, i
     }
 }
 
-/** The same at y[lane * step + 2 * row + odd]; the 8 elements between stay as they are. */
-static inline void tile_scatter8_by2(int32_t *y, int64_t step, const int32_t *sum, int n, bool add,
-                                     bool odd)
+/** to[2 * i + odd] = or += x[i]; the elements between stay as they are. */
+static inline void tile_spread(int32_t *to, __m256i x, bool add, bool odd)
 {
     const __m256i first = _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3);
     const __m256i last = _mm256_setr_epi32(4, 4, 5, 5, 6, 6, 7, 7);
     const __m256i ours =
         _mm256_set1_epi64x(odd ? (int64_t)(UINT64_C(0xFFFFFFFF) << 32) : 0xFFFFFFFF);
+    const __m256i was[2] = {tile_load(to), tile_load(to + 8)};
+    __m256i a = _mm256_permutevar8x32_epi32(x, first), b = _mm256_permutevar8x32_epi32(x, last);
+    a = add ? _mm256_add_epi32(was[0], a) : a;
+    b = add ? _mm256_add_epi32(was[1], b) : b;
+    tile_store(to, _mm256_blendv_epi8(was[0], a, ours));
+    tile_store(to + 8, _mm256_blendv_epi8(was[1], b, ours));
+}
+
+/** The same as tile_scatter8 at y[lane * step + 2 * row + odd]; what is between stays. */
+static inline void tile_scatter8_by2(int32_t *y, int64_t step, const int32_t *sum, int n, bool add,
+                                     bool odd)
+{
     __m256i r[8];
     for (int i = 0; i < 8; i++) {
         r[i] = tile_load(sum + i * TILE_LANES);
     }
     tile_transpose8(r);
     for (int i = 0; i < n; i++) {
-        int32_t *to = y + i * step;
-        const __m256i x = tile_load(to), z = tile_load(to + 8);
-        __m256i a = _mm256_permutevar8x32_epi32(r[i], first);
-        __m256i b = _mm256_permutevar8x32_epi32(r[i], last);
-        a = add ? _mm256_add_epi32(x, a) : a;
-        b = add ? _mm256_add_epi32(z, b) : b;
-        tile_store(to, _mm256_blendv_epi8(x, a, ours));
-        tile_store(to + 8, _mm256_blendv_epi8(z, b, ours));
+        tile_spread(y + i * step, r[i], add, odd);
     }
 }
 
