@@ -65,21 +65,24 @@ typedef struct itc_attr_spec {
 } itc_attr_spec;
 
 typedef enum itc_op_flag {
-    ITC_OP_INTERNAL = 1,   /**< ours: import refuses it; prints and parses like any other */
-    ITC_OP_VARIADIC = 2,   /**< any number of inputs from in_min on */
-    ITC_OP_LOSS = 4,       /**< makes a loss */
-    ITC_OP_KEEP = 8,       /**< has an effect: never swept */
-    ITC_OP_SOFTMAX = 16,   /**< softmax or its logarithm: a cross-entropy takes its operand */
-    ITC_OP_TYPE_FOLD = 32, /**< fold needs only the types of the operands (Shape) */
-    ITC_OP_SUM = 64,       /**< lowers to a formal sum of its operands */
-    ITC_OP_UPDATES = 128   /**< output 0 is operand 0, changed in place, by definition */
+    ITC_OP_INTERNAL = 1,    /**< ours: import refuses it; prints and parses like any other */
+    ITC_OP_VARIADIC = 2,    /**< any number of inputs from in_min on */
+    ITC_OP_LOSS = 4,        /**< makes a loss */
+    ITC_OP_KEEP = 8,        /**< has an effect: never swept */
+    ITC_OP_SOFTMAX = 16,    /**< softmax or its logarithm: a cross-entropy takes its operand */
+    ITC_OP_TYPE_FOLD = 32,  /**< fold needs only the types of the operands (Shape) */
+    ITC_OP_SUM = 64,        /**< lowers to a formal sum of its operands */
+    ITC_OP_UPDATES = 128,   /**< output 0 is operand 0, changed in place, by definition */
+    ITC_OP_ELEMENTS = 256,  /**< element by element, operands broadcast: folds what repeats */
+    ITC_OP_FEATURES = 1024, /**< the last axis of output 0 counts features */
+    ITC_OP_PHANTOM = 512    /**< has a type alone: E0224 where something depends on its numbers */
 } itc_op_flag;
 
 typedef struct itc_op_def {
     const char *name;
     const char *domain; /**< "" is ONNX's default domain */
     uint8_t in_min, in_max, out_min, out_max;
-    uint8_t flags;
+    uint16_t flags;
     uint16_t opset_min;      /**< first version imported */
     const uint8_t *versions; /**< versions of ONNX at which the definition changed, 0 ends */
     /** in_max roles (of a VARIADIC row in_min, at least 1, and the last repeats). NULL: all DATA */
@@ -91,8 +94,8 @@ typedef struct itc_op_def {
     const itc_attr_spec *attrs;
     const char *summary; /**< one line for `intrain ops` */
     uint8_t kinds;       /**< of DATA operands at run time; 0: floats; of our own rows: any */
-    /** Of an element-wise function: its formula (ir/formula.h), {name} for a number of an attribute.
-     * The hooks of ir/ops/function.c do the rest. */
+    /** Of an element-wise function: its formula (ir/formula.h), {name} for a number of an
+     * attribute. The hooks of ir/ops/function.c do the rest. */
     const char *formula;
     /** Of an element-wise operator on floats: its result as a formula of the operands' (pass fuse);
      * NULL where it has none, and without the hook. */

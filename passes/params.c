@@ -10,7 +10,10 @@
 #include "passes/pass.h"
 
 #include <fnmatch.h>
+#include <math.h>
 #include <string.h>
+
+enum { MASK = 9999 }; /* exporters add -10000 and beyond */
 
 /** Matches any glob of a ';'-separated list; marks in *used (a bit each) those that matched. */
 static bool glob_list_match(const char *list, const char *name, uint64_t *used)
@@ -56,12 +59,27 @@ static const char *node_label(itc_ctx *ctx, const itc_node *n)
                             n->onnx_op ? n->onnx_op : n->op->name);
 }
 
+/** An addend that drives scores out of a softmax: no parameter is as large. */
+static bool is_mask(const itc_value *c)
+{
+    for (int64_t i = 0; c->data && c->data->data && i < c->data->count; i++) {
+        if (!(fabs(itc_tensor_get(c->data, i)) < MASK)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void mark(itc_graph *g, const itc_node *n, itc_value *c, itc_role_in role)
 {
     if (c->kind != ITC_VALUE_CONST || c->type.dtype != ITC_F32) {
         return;
     }
     const bool constant_node = c->reason && strcmp(c->reason, "Constant node") == 0;
+    if (role == ITC_IN_WEAK && c->type.rank > 0 && is_mask(c)) {
+        c->reason = itc_format(g->ctx, "mask of %s", node_label(g->ctx, n));
+        return;
+    }
     if (role == ITC_IN_STAT) {
         c->kind = ITC_VALUE_STAT;
         c->reason = itc_format(g->ctx, "statistics of %s", node_label(g->ctx, n));

@@ -7,6 +7,8 @@
  * output with a loss does, and a note otherwise (scikit-learn's label output, for one).
  * Linear in the graph's size.
  */
+#include "ir/ops/take.h"
+#include "ir/ops/util.h"
 #include "passes/pass.h"
 
 #include <string.h>
@@ -49,8 +51,7 @@ static itc_status fold(itc_graph *g, itc_node *n, bool *done)
     itc_tensor **data = ITC_NEW_ARRAY(g->ctx, itc_tensor *, n->n_out);
     itc_value **out = ITC_NEW_ARRAY(g->ctx, itc_value *, n->n_out);
     *done = false;
-    if (!n->op->fold ||
-        !(all_constant(n) || (n->op->flags & ITC_OP_TYPE_FOLD) != 0)) {
+    if (!n->op->fold || !(all_constant(n) || (n->op->flags & ITC_OP_TYPE_FOLD) != 0)) {
         return ITC_OK;
     }
     ITC_TRY(n->op->fold(g, n, data));
@@ -68,6 +69,42 @@ static itc_status fold(itc_graph *g, itc_node *n, bool *done)
     return ITC_OK;
 }
 
+/**
+ * An operator of elements whose operands all repeat constants, along the rows for one: computed
+ * from these, and its result repeated.
+ *
+ *     %a = Take(%one) …steps=[0, 1]      %one' = Cast(%one), folded
+ *     %b = Cast(%a)                      %b = Take(%one') …steps=[0, 1]
+ */
+static itc_status fold_repeated(itc_graph *g, itc_node *n, bool *done)
+{
+    itc_value **in = n->in, **source = ITC_NEW_ARRAY(g->ctx, itc_value *, n->n_in), *out = NULL;
+    itc_tensor *data = NULL;
+    itc_type t;
+    *done = false;
+    for (int i = 0; i < n->n_in; i++) {
+        source[i] = n->in[i] ? itc_repeat_source(g, n->in[i]) : NULL;
+        if (!source[i]) {
+            return ITC_OK;
+        }
+    }
+    ITC_TRY(itc_infer_broadcast(g, n));
+    t = n->out[0]->type;
+    n->in = source;
+    const itc_status s = n->op->fold(g, n, &data);
+    n->in = in;
+    if (s != ITC_OK || !data) {
+        return s;
+    }
+    itc_value *c = itc_const_new(g, n->out[0]->name, data);
+    c->reason = "computed from constants";
+    t.dtype = c->type.dtype;
+    ITC_TRY(itc_repeat_build(g, n, c, &t, &out));
+    replace_outputs(n, &out);
+    *done = true;
+    return ITC_OK;
+}
+
 /** One node: folded, normalised, or kept; appended to the section being rebuilt. */
 static itc_status visit(itc_graph *g, itc_node *n)
 {
@@ -79,6 +116,9 @@ static itc_status visit(itc_graph *g, itc_node *n)
     }
     bool done = false;
     ITC_TRY(fold(g, n, &done));
+    if (!done && (n->op->flags & ITC_OP_ELEMENTS) != 0 && n->op->fold) {
+        ITC_TRY(fold_repeated(g, n, &done));
+    }
     if (done) {
         return ITC_OK;
     }
@@ -137,6 +177,20 @@ static bool spoils_program(const itc_graph *g, const bool *bad)
     return good == 0;
 }
 
+/** What is left of values that have a type alone. */
+static itc_status check_phantoms(itc_graph *g)
+{
+    const itc_node_list *list = &g->section[ITC_FORWARD];
+    for (int k = 0; k < list->n; k++) {
+        const itc_node *n = list->node[k];
+        if ((n->op->flags & ITC_OP_PHANTOM) != 0) {
+            return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0224",
+                             "the result depends on where a row stands among the N rows");
+        }
+    }
+    return ITC_OK;
+}
+
 itc_status itc_pass_shape(itc_graph *g)
 {
     const itc_node_list old = g->section[ITC_FORWARD];
@@ -170,5 +224,5 @@ itc_status itc_pass_shape(itc_graph *g)
     }
     itc_graph_resolve(g);
     itc_graph_sweep(g);
-    return ITC_OK;
+    return check_phantoms(g);
 }

@@ -24,10 +24,11 @@
         .versions = op_versions,                                                                   \
         .attrs = op_attrs,                                                                         \
         .summary = text,                                                                           \
+        .flags = ITC_OP_ELEMENTS,                                                                  \
         .formula = its_formula,                                                                    \
         .normalize = normal,                                                                       \
         .fold = op_fold,                                                                           \
-        .infer = itc_infer_same_real,                                                                  \
+        .infer = itc_infer_same_real,                                                              \
     };
 
 #define FUNCTION(name, first, versions, attrs, formula)                                            \

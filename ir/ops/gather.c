@@ -162,9 +162,13 @@ static itc_status gather_normalize(itc_graph *g, itc_node *n, itc_value **out)
     itc_type y;
     int64_t *at = NULL;
     ITC_TRY(own_axis(g, n, x->rank, &axis));
-    ITC_TRY(around_axis(g, n, x, axis, &a));
     ITC_TRY(gathered_type(g, n, x, &n->in[1]->type, axis, &y));
     itc_set_int(g, n, "axis", axis);
+    itc_value *all = itc_repeat_source(g, n->in[0]);
+    if (all && all->data->count == 1) { /* whichever is chosen, it is this one */
+        return itc_repeat_build(g, n, all, &y, &out[0]);
+    }
+    ITC_TRY(around_axis(g, n, x, axis, &a));
     if (!index || !index->data) {
         return ITC_OK;
     }

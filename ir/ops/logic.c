@@ -137,6 +137,7 @@ static const uint8_t since_7_9_13[] = {1, 7, 9, 13, 0}, since_equal[] = {1, 7, 1
         .versions = op_versions,                                                                   \
         .kinds = op_kinds,                                                                         \
         .summary = text,                                                                           \
+        .flags = ITC_OP_ELEMENTS,                                                                  \
         .fold = compare_fold,                                                                      \
         .infer = compare_infer,                                                                    \
         .demand = ITC_DEMAND_WIDE,                                                                 \
@@ -216,6 +217,7 @@ static const uint8_t since_1[] = {1, 0}, since_1_7[] = {1, 7, 0};
         .versions = op_versions,                                                                   \
         .kinds = ITC_KIND_BOOL,                                                                    \
         .summary = text,                                                                           \
+        .flags = ITC_OP_ELEMENTS,                                                                  \
         .fold = logic_fold,                                                                        \
         .infer = itc_infer_broadcast,                                                              \
         .emit = logic_emit,                                                                        \
@@ -293,6 +295,7 @@ const itc_op_def itc_op_Where = {
     .kinds = ITC_KIND_ANY,
     .summary = "operand 1 where operand 0 is 1, else operand 2; of floats as Mask and Combine",
     .normalize = where_normalize,
+    .flags = ITC_OP_ELEMENTS,
     .fold = where_fold,
     .infer = where_infer,
     .emit = where_emit,

@@ -458,6 +458,21 @@ static itc_status as_layer(itc_graph *g, const itc_node *n, itc_value *x, const 
     return itc_view_build(g, n, x, &flat, out);
 }
 
+/** Of integers: the one or the other, in turn. */
+static itc_status choose_number(itc_graph *g, const itc_node *n, bool least, itc_value **out)
+{
+    *out = n->in[0];
+    for (int i = 1; i < n->n_in; i++) {
+        itc_value *pair[2] = {least ? n->in[i] : *out, least ? *out : n->in[i]};
+        itc_node *above = NULL, *m = NULL;
+        ITC_TRY(itc_build(g, &itc_op_Greater, n, 2, pair, 1, &above));
+        itc_value *in[3] = {above->out[0], *out, n->in[i]};
+        ITC_TRY(itc_build(g, &itc_op_Where, n, 3, in, 1, &m));
+        *out = m->out[0];
+    }
+    return ITC_OK;
+}
+
 static itc_status extremum_normalize(itc_graph *g, itc_node *n, itc_value **out)
 {
     itc_value **in = ITC_NEW_ARRAY(g->ctx, itc_value *, n->n_in);
@@ -466,6 +481,9 @@ static itc_status extremum_normalize(itc_graph *g, itc_node *n, itc_value **out)
     if (n->n_in == 1) {
         out[0] = n->in[0];
         return ITC_OK;
+    }
+    if (n->in[0]->type.dtype != ITC_F32) {
+        return choose_number(g, n, least, &out[0]);
     }
     ITC_TRY(common_shape(g, n, &t));
     for (int i = 0; i < n->n_in; i++) {
@@ -491,7 +509,7 @@ static const uint8_t since_max[] = {1, 6, 8, 12, 13, 0}, since_mean[] = {1, 6, 8
  * An operator of one or more operands, broadcast to one shape.
  * Source  ONNX, the versions below
  */
-#define VARIADIC(op_name, its_versions, op_normalize, text)                                        \
+#define VARIADIC(op_name, its_versions, its_kinds, op_normalize, text)                             \
     const itc_op_def itc_op_##op_name = {                                                          \
         .name = #op_name,                                                                          \
         .domain = "",                                                                              \
@@ -499,18 +517,19 @@ static const uint8_t since_max[] = {1, 6, 8, 12, 13, 0}, since_mean[] = {1, 6, 8
         .in_max = 255,                                                                             \
         .out_min = 1,                                                                              \
         .out_max = 1,                                                                              \
-        .flags = ITC_OP_VARIADIC,                                                                  \
+        .flags = ITC_OP_VARIADIC | ITC_OP_ELEMENTS,                                                \
         .opset_min = 6,                                                                            \
         .versions = its_versions,                                                                  \
         .roles = weak_roles,                                                                       \
+        .kinds = its_kinds,                                                                        \
         .summary = text,                                                                           \
         .normalize = op_normalize,                                                                 \
         .fold = itc_fold_many,                                                                     \
         .infer = not_ours,                                                                         \
     };
-VARIADIC(Sum, since_mean, sum_normalize, "sum of many, as Combine")
-VARIADIC(Mean, since_mean, sum_normalize, "mean of many, as Combine")
-VARIADIC(Max, since_max, extremum_normalize,
+VARIADIC(Sum, since_mean, ITC_KIND_FLOAT, sum_normalize, "sum of many, as Combine")
+VARIADIC(Mean, since_mean, ITC_KIND_FLOAT, sum_normalize, "mean of many, as Combine")
+VARIADIC(Max, since_max, ITC_KIND_NUMBER, extremum_normalize,
          "largest of many, at one exponent; the first of equals has the gradient")
-VARIADIC(Min, since_max, extremum_normalize,
+VARIADIC(Min, since_max, ITC_KIND_NUMBER, extremum_normalize,
          "smallest of many, at one exponent; the first of equals has the gradient")

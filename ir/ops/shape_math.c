@@ -2,6 +2,7 @@
  * Arithmetic on shapes: what exporters compute extents with. It is folded while compiling, on
  * tensors whose elements may count rows; on anything else these operators are refused.
  */
+#include <math.h>
 #include <string.h>
 
 #include "ir/ops/take.h"
@@ -225,6 +226,89 @@ const itc_op_def itc_op_ConstantOfShape = {
     .infer = refuse_infer,
 };
 
+/* ---- Range ---- */
+
+/** Elements of a range, of which only one from 0 may end at a multiple of N. */
+static itc_status range_count(itc_graph *g, const itc_node *n, itc_dim *count)
+{
+    const itc_tensor *t[3];
+    for (int i = 0; i < 3; i++) {
+        t[i] = itc_operand_const(n, i);
+        if (!t[i] || !t[i]->data || t[i]->count != 1) {
+            return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0225",
+                             "input %d must be a number that is known when compiling", i);
+        }
+    }
+    const double start = itc_tensor_get(t[0], 0), limit = itc_tensor_get(t[1], 0);
+    const double step = itc_tensor_get(t[2], 0), steps = ceil((limit - start) / step);
+    const bool rows = itc_tensor_flag(t[1], 0);
+    if (itc_tensor_flag(t[0], 0) || itc_tensor_flag(t[2], 0) ||
+        (rows && !(start >= 0 && start <= 0 && step >= 1 && step <= 1 && limit >= 1))) {
+        return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0224", "a range of the rows N but 0 to N");
+    }
+    if (!(steps <= INT32_MAX)) {
+        return itc_error(g->ctx, n, ITC_RANGE, "E0227", "a range of %g elements", steps);
+    }
+    *count = (itc_dim){steps > 0 ? (int64_t)steps : 0, rows};
+    return ITC_OK;
+}
+
+static itc_status range_fold(itc_graph *g, itc_node *n, itc_tensor **out)
+{
+    itc_dim count;
+    ITC_TRY(range_count(g, n, &count));
+    if (count.batch) {
+        return ITC_OK;
+    }
+    const itc_tensor *start = itc_operand_const(n, 0), *step = itc_operand_const(n, 2);
+    const itc_dtype dtype = start->dtype;
+    itc_tensor *y = NULL;
+    ITC_TRY(itc_fold_tensor(g, n, dtype, 1, &count.size, &y));
+    for (int64_t i = 0; i < count.size; i++) {
+        if (dtype == ITC_F32) {
+            ((float *)y->data)[i] =
+                (float)(itc_tensor_get(start, 0) + (double)i * itc_tensor_get(step, 0));
+        } else if (!itc_tensor_set_int(
+                       g->ctx, y, i, itc_tensor_get_int(start, 0) + i * itc_tensor_get_int(step, 0),
+                       false)) {
+            return itc_error(g->ctx, n, ITC_RANGE, "E0227", "a number of the range does not fit %s",
+                             itc_dtype_name(dtype));
+        }
+    }
+    out[0] = y;
+    return ITC_OK;
+}
+
+static itc_status range_infer(itc_graph *g, itc_node *n)
+{
+    itc_dim count;
+    ITC_TRY(range_count(g, n, &count));
+    n->out[0]->type = itc_type_make(ITC_I64, 1, &count);
+    return ITC_OK;
+}
+
+/**
+ * start, start + step, … below limit; folded. The numbers of the rows, 0 to N, are a value of which
+ * nothing may depend: exporters index with them what is the same for all rows.
+ * Source  ONNX Range-11
+ */
+const itc_op_def itc_op_Range = {
+    .name = "Range",
+    .domain = "",
+    .in_min = 3,
+    .in_max = 3,
+    .out_min = 1,
+    .out_max = 1,
+    .flags = ITC_OP_PHANTOM,
+    .opset_min = 11,
+    .versions = (const uint8_t[]){11, 27, 0},
+    .roles = (const itc_role_in[]){ITC_IN_CONST, ITC_IN_CONST, ITC_IN_CONST},
+    .kinds = ITC_KIND_NUMBER,
+    .summary = "numbers in equal steps, known when compiling",
+    .fold = range_fold,
+    .infer = range_infer,
+};
+
 /* ---- Mod ---- */
 
 static const itc_attr_spec mod_attrs[] = {
@@ -247,6 +331,7 @@ const itc_op_def itc_op_Mod = {
     .versions = (const uint8_t[]){10, 13, 28, 0},
     .attrs = mod_attrs,
     .summary = "remainder, where known when compiling",
+    .flags = ITC_OP_ELEMENTS,
     .fold = itc_fold_binary,
     .infer = refuse_infer,
 };
@@ -317,6 +402,14 @@ static itc_status cast_normalize(itc_graph *g, itc_node *n, itc_value **out)
         out[0] = n->in[0];
         return ITC_OK;
     }
+    if (from_int && to == ITC_BOOL) { /* whether it is not 0 */
+        itc_node *zero = NULL, *m = NULL;
+        itc_value *none = itc_const_new(g, "zero", itc_tensor_i64(g->ctx, 1, &(int64_t){0}));
+        ITC_TRY(itc_build(g, &itc_op_Equal, n, 2, (itc_value *[]){n->in[0], none}, 1, &zero));
+        ITC_TRY(itc_build(g, &itc_op_Not, n, 1, zero->out, 1, &m));
+        out[0] = m->out[0];
+        return ITC_OK;
+    }
     return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0201",
                      "Cast from %s to %s is supported only when compiling",
                      itc_dtype_name(x->dtype), itc_dtype_name(to));
@@ -346,6 +439,7 @@ const itc_op_def itc_op_Cast = {
     .roles = (const itc_role_in[]){ITC_IN_PASS},
     .attrs = cast_attrs,
     .summary = "another element type, where that changes nothing",
+    .flags = ITC_OP_ELEMENTS,
     .normalize = cast_normalize,
     .fold = cast_fold,
     .infer = refuse_infer,

@@ -50,6 +50,8 @@ static itc_status softmax_normalize(itc_graph *g, itc_node *n, itc_value **out)
                          t->rank);
     }
     ITC_TRY(itc_axis_resolve(g, n, given, t->rank, &axis));
+    ITC_TRY(itc_exclude_masked(g, n, &n->in[0]));
+    t = &n->in[0]->type;
     if (!old || axis == t->rank - 1) {
         itc_set_int(g, n, "axis", axis);
         return ITC_OK;

@@ -63,6 +63,10 @@ ITC_NODISCARD itc_status itc_function_fold(itc_graph *g, itc_node *n, itc_tensor
 ITC_NODISCARD itc_status itc_fold_formula(itc_graph *g, itc_node *n, const char *formula,
                                           itc_tensor **out);
 
+/** *x without the addends that mask it, as an Exclude by what they let pass (exclude.c); *x stays
+ * where it has none. */
+ITC_NODISCARD itc_status itc_exclude_masked(itc_graph *g, const itc_node *n, itc_value **x);
+
 /* ---- integers ---- */
 
 /**

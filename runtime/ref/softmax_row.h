@@ -6,6 +6,9 @@
 
 #include "../fixed.h"
 
+/** In int16 rows: an element that takes no part (NUMERICS.md, "Softmax"); mantissas are above it. */
+enum { ITR_ROW_EXCLUDED = INT16_MIN };
+
 /** n mantissas, `stride` elements apart. */
 typedef struct itr_row {
     const void *x;
@@ -58,7 +61,8 @@ static inline uint64_t itr_row_exp(const itr_row *r, int32_t max, int64_t e, int
     uint64_t sum = 0;
     for (int64_t i = 0; i < r->n; i++) {
         const uint64_t t = itr_octaves((uint32_t)(max - itr_row_at(r, i)), shift);
-        const uint64_t v = itr_exp2_neg(t, q);
+        const bool excluded = itr_row_at(r, i) == ITR_ROW_EXCLUDED && max != ITR_ROW_EXCLUDED;
+        const uint64_t v = excluded ? 0 : itr_exp2_neg(t, q);
         sum += v;
         if (out) {
             out[i * r->stride] = (uint32_t)(v >> (q - 31));

@@ -1,6 +1,7 @@
 /*
  * The gradient of every differentiable operator (support/grad_check.h says how): products, windows,
- * activations, softmax, shapes, arithmetic, normalisation and losses. test_gradients_*.c have others.
+ * activations, softmax, shapes, arithmetic, normalisation and losses. test_gradients_*.c have
+ * others.
  */
 #include <glob.h>
 #include <setjmp.h>
@@ -295,10 +296,21 @@ static void masks(void **state)
         {.text = X("4") "in z [N,3,1] 1..2; const c [] 1.5; m = Less(z, c); par b [3,4];"
                         "ints s 1; u = Unsqueeze(a, s); y = Where(m, u, b)"},
         /* what a softmax never sees */
-        {.text = X("3,5") "const k [5] 1,1,-1,1,-1; const o [] 0; m = Less(k, o);"
-                          "const f [] -1e34; w = Where(m, f, a); s = Softmax(w) axis=-1; y = Mul(s, s)"},
+        {.text = X(
+             "3,5") "const k [5] 1,1,-1,1,-1; const o [] 0; m = Less(k, o);"
+                    "const f [] -1e34; w = Where(m, f, a); s = Softmax(w) axis=-1; y = Mul(s, s)"},
         {.text = X("3,5") "const k [5] 0,0,-1e34,0,0; w = Add(a, k); s = Softmax(w) axis=-1;"
                           "y = Mul(s, s)"},
+        /* what would leave the scores no bits, if it were added; the rest of the mask is */
+        {.text = X("3,4") "const k [3,4] 0,0,-1e4,0,0,0,0,0,-2e4,0,0,0; const j [4] "
+                          "0.5,-1e4,0,-0.25; v = Add(a, k);"
+                          "w = Add(j, v); s = Softmax(w) axis=-1; y = Mul(s, s)"},
+        {.text = X("3,4") "const k [4] 0,-5e3,0,0; const c [] 2; v = Add(a, k); w = Mul(v, c);"
+                          "s = LogSoftmax(w) axis=-1; t = Exp(s); y = Mul(t, t)"},
+        {.text =
+             X("3,4") "in z [N,3,1] 1..2; const c [] 1.5; m = Less(z, c); const k [4] 1,1,-1,1;"
+                      "const o [] 0; h = Less(k, o); q = And(m, h); const f [] -1e9; const g [] 0;"
+                      "e = Where(q, f, g); w = Add(a, e); s = Softmax(w) axis=-1; y = Mul(s, s)"},
     };
     RUN(cases)
 }
@@ -544,10 +556,10 @@ static char *read_cases(void)
 static void every_operator_is_covered(void **state)
 {
     /* arithmetic on shapes, and what only folds */
-    static const char *const constant =
-        " Shape Constant ConstantOfShape Mod Cast ReduceProd "
-        /* their slope is 0 wherever they have one */
-        " Sign Floor Ceil Round ";
+    static const char *const constant = " Shape Constant ConstantOfShape Mod Cast ReduceProd Range "
+                                        " GatherElements GatherND "
+                                        /* their slope is 0 wherever they have one */
+                                        " Sign Floor Ceil Round ";
     (void)state;
     const char *text = read_cases();
     for (int i = 0; itc_op_at(i); i++) {

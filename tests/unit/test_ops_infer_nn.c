@@ -34,10 +34,70 @@ static void recurrent(void **state)
     CHECK_CASES(cases)
 }
 
+/** Of constants that repeat along the rows: what is made of them is constant as well. */
+static void repeated_constants(void **state)
+{
+    static const infer_case cases[] = {
+        {"GatherElements", {"f32[4]", "i64[4]"}, 0, "E0225", 0},
+        {"GatherND", {"f32[4]", "i64[4,1]"}, 0, "E0225", 0},
+        {"Range", {"=s0", "=sN", "=s1"}, 0, "E0224", 0},
+        {"Range", {"i64[]", "=s3", "=s1"}, 0, "E0225", 0},
+    };
+    CHECK_CASES(cases)
+}
+
+/** Rows of ones by Expand; v is an operator of them that folds. */
+static itc_value *ones(itc_graph *g, const char *shape)
+{
+    itc_value *in[2] = {operand(g, "=1"), operand(g, shape)};
+    return add_node(g, "Expand", 2, in, "")->out[0];
+}
+
+static void rows_that_are_equal_fold(void **state)
+{
+    (void)state;
+    itc_graph *g = new_graph(17);
+    itc_value *x[2] = {ones(g, "=N,3"), operand(g, "=4,5,6")};
+    x[0] = add_node(g, "Mul", 2, x, "")->out[0]; /* rows of 4, 5, 6 */
+    x[1] = ones(g, "=N,2");                      /* indices 1, 1 */
+    x[0] = add_node(g, "GatherElements", 2, x, "axis=1")->out[0];
+    const itc_value *y = run_shape(g, x[0]);
+    assert_non_null(y);
+    assert_string_equal(itc_type_text(g->ctx, &y->type), "i64[N,2]");
+    const itc_tensor *t = y->def->in[0]->data; /* a row, repeated */
+    assert_non_null(t);
+    assert_int_equal(t->count, 2);
+    assert_int_equal(itc_tensor_get_int(t, 0), 5);
+    assert_int_equal(itc_tensor_get_int(t, 1), 5);
+    free_graph(g);
+}
+
+/** Whatever the numbers of the rows are, they choose a one. */
+static void equal_elements_need_no_index(void **state)
+{
+    (void)state;
+    for (int flat = 0; flat < 2; flat++) {
+        itc_graph *g = new_graph(17);
+        itc_value *r[3] = {operand(g, "=s0"), operand(g, "=sN"), operand(g, "=s1")};
+        itc_value *in[2] = {ones(g, "=N,4"), add_node(g, "Range", 3, r, "")->out[0]};
+        itc_value *to[2] = {in[1], operand(g, flat ? "=-1" : "=-1,1")};
+        in[1] = add_node(g, "Reshape", 2, to, "")->out[0];
+        const char *op = flat ? "Gather" : "GatherND";
+        const itc_value *y = run_shape(g, add_node(g, op, 2, in, "")->out[0]);
+        assert_non_null(y);
+        assert_string_equal(itc_type_text(g->ctx, &y->type), "i64[N,4]");
+        assert_int_equal(g->section[ITC_FORWARD].n, 1);
+        free_graph(g);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recurrent),
+        cmocka_unit_test(repeated_constants),
+        cmocka_unit_test(rows_that_are_equal_fold),
+        cmocka_unit_test(equal_elements_need_no_index),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -278,9 +278,33 @@ static void gradients_fit(void **state)
     assert_int_equal(dx[1], INT64_C(-32767) * (1 << 30) + square * (LONG - 2));
 }
 
+/** What is excluded is as if it were not there; a row of nothing else is even. */
+static void excluded_elements_have_no_part(void **state)
+{
+    (void)state;
+    const int32_t e = -9;
+    const int16_t all[6] = {300, INT16_MIN, -2000, 1500, INT16_MIN, 7};
+    const int16_t some[4] = {300, -2000, 1500, 7},
+                  none[4] = {INT16_MIN, INT16_MIN, INT16_MIN, INT16_MIN};
+    int32_t y[6], other[4];
+    itr_softmax_args a = {.x = all, .e_x = &e, .y = y, .outer = 1, .axis = 6, .inner = 1};
+    itr_softmax_i16i32_ref(&a);
+    a.x = some, a.y = other, a.axis = 4;
+    itr_softmax_i16i32_ref(&a);
+    for (int i = 0, k = 0; i < 6; i++) {
+        assert_int_equal(y[i], all[i] == INT16_MIN ? 0 : other[k++]);
+    }
+    a.x = none;
+    itr_softmax_i16i32_ref(&a);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(other[i], 1 << 28);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(excluded_elements_have_no_part),
         cmocka_unit_test(forward),
         cmocka_unit_test(every_difference),
         cmocka_unit_test(far_exponents),
