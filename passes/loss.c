@@ -26,6 +26,7 @@ typedef struct loss_spec {
     double smoothing;
     int64_t ignore_index;
     bool has_ignore;
+    int axis; /**< of the classes; 0: not given */
 } loss_spec;
 
 typedef struct loss_pass {
@@ -105,9 +106,16 @@ static itc_status parse_option(itc_graph *g, const char *text, loss_spec *s)
             return ITC_OK;
         }
     }
+    if (strncmp(text, "axis=", 5) == 0) {
+        s->axis = (int)strtol(text + 5, &end, 10);
+        if (end != text + 5 && *end == 0 && s->axis != 0 && s->axis < ITC_MAX_RANK &&
+            s->axis >= -ITC_MAX_RANK) {
+            return ITC_OK;
+        }
+    }
     return itc_error(g->ctx, NULL, ITC_RANGE, "E0303",
-                     "--loss option \"%s\": expected ignore-index=N or label-smoothing=X with "
-                     "0 <= X < 1",
+                     "--loss option \"%s\": expected ignore-index=N, axis=N or label-smoothing=X "
+                     "with 0 <= X < 1",
                      text);
 }
 
@@ -174,18 +182,50 @@ static itc_value *new_target(loss_pass *p, const loss_spec *s, itc_type type)
     return t;
 }
 
-/** The class axis: axis 1 of [N, C, …]; the last of a row of scores. */
+/** Whether v's last axis counts the features of a product: the scores of each token. */
+static bool ends_in_features(const itc_value *v)
+{
+    const itc_type *t = &v->type;
+    while (v->kind == ITC_VALUE_NODE && v->def) {
+        const itc_value *x = v->def->n_in > 0 ? v->def->in[0] : NULL;
+        if ((v->def->op->flags & ITC_OP_FEATURES) != 0 || !x) {
+            return x != NULL;
+        }
+        const bool passes = v->def->op->alias || (v->def->op->flags & ITC_OP_SUM) != 0;
+        if (!passes || x->type.rank < 1 ||
+            !itc_dim_equal(x->type.dim[x->type.rank - 1], t->dim[t->rank - 1])) {
+            return false;
+        }
+        v = x;
+    }
+    return false;
+}
+
+/** The class axis: of a softmax its own; else the last where it is made by a product with a matrix,
+ * as in [N, tokens, C]; else axis 1, as in [N, C, height, width]. */
+static int class_axis(const loss_spec *s, const itc_value *v)
+{
+    if (s->axis != 0) {
+        return s->axis < 0 ? s->axis + v->type.rank : s->axis;
+    }
+    if (v->def && (v->def->op->flags & ITC_OP_SOFTMAX) != 0) {
+        const int axis = (int)itc_int(v->def, "axis");
+        return axis < 0 ? axis + v->type.rank : axis;
+    }
+    return ends_in_features(v) ? v->type.rank - 1 : 1;
+}
+
 static itc_status attach_cross_entropy(loss_pass *p, const loss_spec *s)
 {
     itc_graph *g = p->g;
     itc_value *v = g->outputs[s->output].value;
-    int axis = 1;
-    if (v->def && (v->def->op->flags & ITC_OP_SOFTMAX)) {
-        axis = (int)itc_int(v->def, "axis");
-        axis += axis < 0 ? v->type.rank : 0;
+    const int axis = class_axis(s, v);
+    if (v->def && (v->def->op->flags & ITC_OP_SOFTMAX) != 0 &&
+        axis == class_axis(&(loss_spec){0}, v)) {
         v = v->def->in[0];
     }
-    if (v->type.rank < 2 || !v->type.dim[0].batch || axis < 1 || v->type.dim[axis].batch) {
+    if (v->type.rank < 2 || !v->type.dim[0].batch || axis < 1 || axis >= v->type.rank ||
+        v->type.dim[axis].batch) {
         return itc_error(g->ctx, v->def, ITC_SHAPE, "E0305",
                          "cross-entropy needs an output [N, classes, …], found %s",
                          itc_type_text(g->ctx, &v->type));

@@ -266,6 +266,7 @@ const itc_op_def itc_op_MatMul = {
     .roles = (const itc_role_in[]){ITC_IN_PARAM, ITC_IN_PARAM},
     .starts = (const itc_start[]){ITC_START_WEIGHT, ITC_START_WEIGHT},
     .fans = matmul_fans,
+    .flags = ITC_OP_FEATURES,
     .attrs = matmul_attrs,
     .summary = "matrix product, batched",
     .normalize = matmul_normalize,
