@@ -165,6 +165,11 @@ void itc_arg_rounding(itc_emit *e, const char *field, const char *mode)
                                                 : ITR_ROUND_NEAREST);
 }
 
+void itc_arg_rule(itc_emit *e, const char *field, const char *rule)
+{
+    itc_arg_int(e, field, strcmp(rule, "bitlength") == 0 ? ITR_RULE_BITLENGTH : ITR_RULE_EXACT);
+}
+
 void itc_arg_real(itc_emit *e, const char *field, double v)
 {
     argument(e, field, ITC_FIELD_REAL, ITC_FIELD_REAL)->real = v;

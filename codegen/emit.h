@@ -27,6 +27,8 @@ void itc_arg_dim(itc_emit *e, const char *field, itc_dim d);
 void itc_arg_int(itc_emit *e, const char *field, int64_t v);
 /** nearest, stochastic, or floor (a yardstick for experiments). */
 void itc_arg_rounding(itc_emit *e, const char *field, const char *mode);
+/** How a rounded sum finds its exponent: exact or bitlength. */
+void itc_arg_rule(itc_emit *e, const char *field, const char *rule);
 void itc_arg_real(itc_emit *e, const char *field, double v);
 void itc_arg_shape(itc_emit *e, const char *field, int rank, const itc_dim *d);
 void itc_arg_ints(itc_emit *e, const char *field, int n,

@@ -160,7 +160,7 @@ itc_status itc_check_rounding(itc_ctx *ctx, const itc_option_def *d, const char 
 
 itc_status itc_check_exponent(itc_ctx *ctx, const itc_option_def *d, const char *value)
 {
-    return check_word(ctx, d, value, strlen(value), "exact", "predicted|hindsight");
+    return check_word(ctx, d, value, strlen(value), "exact|bitlength", "predicted|hindsight");
 }
 
 itc_status itc_check_norm(itc_ctx *ctx, const itc_option_def *d, const char *value)

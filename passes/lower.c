@@ -442,6 +442,7 @@ static itc_status requant(itc_lower *l, const itc_node *n, const itc_value *v, c
     const bool forward = (!v->def || v->def->section <= ITC_FORWARD) && m->section == ITC_BACKWARD;
     const itc_section phase = loss ? ITC_BACKWARD : forward ? ITC_FORWARD : m->section;
     itc_set_string(g, m, "rounding", l->rounding[phase]);
+    itc_set_string(g, m, "rule", itc_setting_string(g, "exponent", "exact"));
     itc_set_int(g, m, "optimizer", m->section == ITC_UPDATE);
     ITC_TRY(itc_lower_site(l, m, loss ? ITC_ROLE_LOSS : role_of(phase, l->want[v->id])));
     ITC_TRY(itc_infer(g, m));

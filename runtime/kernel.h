@@ -27,6 +27,12 @@ enum {
     ITR_ROUND_FLOOR /**< drops the bits: biased, a yardstick for experiments */
 };
 
+/** How the exponent of a rounded sum is found; a value of the argument `rule`. */
+enum {
+    ITR_RULE_EXACT,
+    ITR_RULE_BITLENGTH /**< by bit length alone: what rounds beyond saturates; for comparison */
+};
+
 /**
  * One operand of a sum: coefficient * mantissas of x * 2^*e, times those of f where there is one
  * (whose own c and f are not used). `bits` bounds |x| < 2^bits.

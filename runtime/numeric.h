@@ -72,6 +72,19 @@ static inline int itr_fit_shift(uint64_t a, int bits)
     return s;
 }
 
+/** Smallest s >= 0 with bitlen(a) <= bits - 1 + s (NUMERICS.md: the rule by bit length). */
+static inline int itr_bitlen_shift(uint64_t a, int bits)
+{
+    const int s = itr_bitlen64(a) - (bits - 1);
+    return s > 0 ? s : 0;
+}
+
+/** x, or the end of [-limit, limit] that it lies beyond. */
+static inline int64_t itr_saturate(int64_t x, int64_t limit)
+{
+    return x > limit ? limit : x < -limit ? -limit : x;
+}
+
 /** Round to nearest, ties towards plus infinity: floor(x / 2^s + 1/2). 0 <= s; |x| < 2^62. */
 static inline int64_t itr_round_nearest(int64_t x, int s)
 {

@@ -52,7 +52,7 @@ RUNS = {"int8": "", "int16": "--arith int16", "float32": "--arith float32",
         **{f"bits{n}": f"--bits {n}" for n in range(2, 17)},
         "nearest": "--rounding forward=nearest,backward=nearest,update=nearest",
         "backward-nearest": "--rounding backward=nearest", "update-nearest": "--rounding update=nearest",
-        "forward-stochastic": "--rounding forward=stochastic"}
+        "forward-stochastic": "--rounding forward=stochastic", "bitlength": "--exponent bitlength"}
 
 
 class Store:

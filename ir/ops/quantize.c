@@ -108,6 +108,7 @@ static itc_status requant_emit(itc_emit *e, const itc_node *n)
     itc_arg_int(e, "rank", t->rank);
     itc_arg_int(e, "bits", itc_int(n, "bits") + 1);
     itc_arg_rounding(e, "rounding", itc_string(n, "rounding"));
+    itc_arg_rule(e, "rule", itc_string(n, "rule"));
     itc_arg_int(e, "optimizer", itc_int(n, "optimizer"));
     itc_arg_int(e, "sticky", itc_int(n, "sticky"));
     itc_arg_int(e, "site", n->site);
@@ -119,6 +120,7 @@ static const itc_attr_spec requant_attrs[] = {
     {.name = "bits", .kind = ITC_ATTR_INT, .required = true},
     {.name = "pairs", .kind = ITC_ATTR_INT},
     {.name = "rounding", .kind = ITC_ATTR_STRING, .s = "nearest"},
+    {.name = "rule", .kind = ITC_ATTR_STRING, .s = "exact"},
     {.name = "optimizer", .kind = ITC_ATTR_INT},
     {.name = "sticky", .kind = ITC_ATTR_INT},
     {.name = "boxes", .kind = ITC_ATTR_INTS},

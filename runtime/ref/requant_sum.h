@@ -214,10 +214,26 @@ static void round64(const mode *m, int64_t i0, int n, int s, int64_t *v)
     }
 }
 
-/** The result's exponent above s->e: by the exact rule, or the one it has where that still fits. */
+/** What the rule by bit length lets round to 2^(bits-1) and beyond. */
+static void saturate32(const mode *m, int n, int32_t *v)
+{
+    for (int i = 0; i < n && m->limit != 0; i++) {
+        v[i] = (int32_t)itr_saturate(v[i], m->limit);
+    }
+}
+
+static void saturate64(const mode *m, int n, int64_t *v)
+{
+    for (int i = 0; i < n && m->limit != 0; i++) {
+        v[i] = itr_saturate(v[i], m->limit);
+    }
+}
+
+/** The result's exponent above s->e: by the rule, or the one it has where that still fits. */
 static int result_shift(const itr_requant_args *a, const sum *s, uint64_t max)
 {
-    const int fit = itr_fit_shift(max, a->bits);
+    const int fit = a->rule == ITR_RULE_BITLENGTH ? itr_bitlen_shift(max, a->bits)
+                                                  : itr_fit_shift(max, a->bits);
     const int64_t kept = (int64_t)*a->e_y - s->e;
     if (!a->sticky || kept < fit || kept > HEADROOM) {
         return fit;
@@ -246,8 +262,11 @@ static void store_zero(const itr_requant_args *a, const operand *op, int64_t n, 
 
 static mode mode_of(itr_rng *rng, int32_t site, int32_t rounding, bool optimizer)
 {
-    const mode m = {rng, (uint32_t)site, rounding == ITR_ROUND_STOCHASTIC && !rng->nearest_only,
-                    optimizer, rounding == ITR_ROUND_FLOOR};
+    const mode m = {.rng = rng,
+                    .site = (uint32_t)site,
+                    .stochastic = rounding == ITR_ROUND_STOCHASTIC && !rng->nearest_only,
+                    .optimizer = optimizer,
+                    .floor = rounding == ITR_ROUND_FLOOR};
     return m;
 }
 
@@ -256,6 +275,7 @@ static bool prepare(const itr_requant_args *a, size_t width, sum *s, int *shift)
 {
     operand all[MAX_TERMS];
     s->mode = mode_of(a->rng, a->site, a->rounding, a->optimizer != 0);
+    s->mode.limit = a->rule == ITR_RULE_BITLENGTH ? (int32_t)itr_limit(a->bits) : 0;
     s->terms = 0;
     s->n = 1;
     for (int i = 0; i < a->rank; i++) {
@@ -310,6 +330,7 @@ static bool prepare(const itr_requant_args *a, size_t width, sum *s, int *shift)
                 int32_t v[BLOCK];                                                                  \
                 load32(&s, &c, n, v);                                                              \
                 round32(&s.mode, i, n, p->shift, v);                                               \
+                saturate32(&s.mode, n, v);                                                         \
                 for (int j = 0; j < n; j++) {                                                      \
                     y[i + j] = (type)v[j];                                                         \
                 }                                                                                  \
@@ -317,6 +338,7 @@ static bool prepare(const itr_requant_args *a, size_t width, sum *s, int *shift)
                 int64_t v[BLOCK];                                                                  \
                 load64(&s, &c, n, v);                                                              \
                 round64(&s.mode, i, n, p->shift, v);                                               \
+                saturate64(&s.mode, n, v);                                                         \
                 for (int j = 0; j < n; j++) {                                                      \
                     y[i + j] = (type)v[j];                                                         \
                 }                                                                                  \

@@ -36,7 +36,8 @@ typedef struct mode {
     itr_rng *rng;
     uint32_t site;
     bool stochastic, optimizer;
-    bool floor; /**< drop the bits: no way to train, a yardstick for the tests */
+    bool floor;    /**< drop the bits: no way to train, a yardstick for the tests */
+    int32_t limit; /**< results saturate there; 0: none can lie beyond */
 } mode;
 
 typedef struct sum {

@@ -4,7 +4,8 @@
 . "$(dirname "$0")/common.sh"
 
 levels="ref avx2 avxvnni avx512vnni neon dotprod"
-for arith in int8 int16; do
+for arith in int8 int16 "int8 --exponent bitlength"; do
+    # shellcheck disable=SC2086
     compile "$MODELS/cnn.onnx" "$WORK/t" --arith $arith --batch 16 --micro-batch 6
     build "$WORK/t" CFLAGS=-O2
     run() {

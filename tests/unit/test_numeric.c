@@ -65,10 +65,14 @@ static void fit_shift_is_smallest(void **state)
         for (int s = 0; s < 30; s++) { /* around limit * 2^s */
             const uint64_t a = ((1ull << (widths[w] - 1)) - 1) << s;
             assert_int_equal(itr_fit_shift(a, widths[w]), s);
+            assert_int_equal(itr_bitlen_shift(a, widths[w]), s);
+            assert_int_equal(itr_bitlen_shift((a | ((1ull << s) - 1)), widths[w]), s);
+            assert_int_equal(itr_bitlen_shift((a | ((1ull << s) - 1)) + 1, widths[w]), s + 1);
             assert_int_equal(itr_fit_shift(a + 1, widths[w]), s + 1);
         }
     }
     assert_int_equal(itr_fit_shift(0, 8), 0);
+    assert_int_equal(itr_bitlen_shift(0, 8), 0);
 }
 
 /** floor(x / 2^s + 1/2) by division. */

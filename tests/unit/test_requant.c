@@ -158,8 +158,9 @@ static void expect(sample *c)
         return;
     }
     const i128 limit = ((i128)1 << (c->a.bits - 1)) - 1;
+    const bool bitlength = c->a.rule == ITR_RULE_BITLENGTH;
     int64_t s = 0;
-    while ((i128)max > limit << s) {
+    while ((i128)max > (bitlength ? ((limit + 1) << s) - 1 : limit << s)) {
         s++;
     }
     const int64_t kept = c->e_y - common;
@@ -167,8 +168,9 @@ static void expect(sample *c)
         s = kept;
     }
     for (int64_t i = 0; i < c->n; i++) {
-        c->want[i] = (int64_t)rounded(c, c->want[i], s, 0, i);
-        assert_true(c->want[i] >= -limit && c->want[i] <= limit);
+        const i128 r = rounded(c, c->want[i], s, 0, i);
+        assert_true(bitlength || (r >= -limit && r <= limit));
+        c->want[i] = (int64_t)(r > limit ? limit : r < -limit ? -limit : r);
     }
     c->want_e = (int32_t)(common + s);
 }
@@ -391,6 +393,7 @@ static void new_sample(sample *c, uint64_t *seed, int terms)
     c->a.e_y = &c->e_y;
     c->a.bits = widths[between(seed, 0, 4)];
     c->a.rounding = between(seed, 0, 1) != 0;
+    c->a.rule = between(seed, 0, 3) == 0 ? ITR_RULE_BITLENGTH : ITR_RULE_EXACT;
     c->a.optimizer = between(seed, 0, 1) != 0;
     c->a.site = (int32_t)between(seed, 0, 1 << 20);
     c->a.rng = &c->rng;
@@ -664,6 +667,41 @@ static void requant_reports_divergence(void **state)
     assert_in_range(got, want - (want >> 7), want + (want >> 7));
 }
 
+/**
+ * 255 at 8 bits: bit length takes s = 1 and halves, 127.5 goes to 128 and saturates; the exact rule
+ * takes s = 2, so that all others lose a bit. The same below: -127.5 to nearest is -127.
+ */
+static void requant_by_bit_length(void **state)
+{
+    (void)state;
+    const int32_t x[] = {255, -255, 254, 253, 3, -3, 0};
+    const int8_t exact[] = {64, -64, 64, 63, 1, -1, 0},
+                 bitlength[] = {127, -127, 127, 127, 2, -1, 0};
+    int8_t y[7];
+    int32_t e = 5, e_y = 0;
+    itr_rng rng = {.seed = 1};
+    itr_term term = {.x = x, .e = &e, .dtype = ITR_I32, .bits = 31, .c = {1, 0}, .stride = {1}};
+    itr_requant_args a = {.terms = &term,
+                          .terms_count = 1,
+                          .y = y,
+                          .e_y = &e_y,
+                          .shape = {7},
+                          .rank = 1,
+                          .bits = 8,
+                          .rng = &rng};
+    itr_requant_i8_ref(&a);
+    assert_memory_equal(y, exact, 7);
+    assert_int_equal(e_y, 7);
+    a.rule = ITR_RULE_BITLENGTH;
+    itr_requant_i8_ref(&a);
+    assert_memory_equal(y, bitlength, 7);
+    assert_int_equal(e_y, 6);
+    a.rounding = ITR_ROUND_FLOOR; /* -127.5 to -128 */
+    itr_requant_i8_ref(&a);
+    assert_int_equal(y[1], -127);
+    assert_int_equal(y[0], 127);
+}
+
 /** One rounding by the kernel is unbiased with variance f(1-f), for shifts through 24. */
 static void requant_is_unbiased(void **state)
 {
@@ -811,6 +849,7 @@ int main(void)
         cmocka_unit_test(requant_zero_operands),
         cmocka_unit_test(requant_sticky_exponent),
         cmocka_unit_test(requant_reports_divergence),
+        cmocka_unit_test(requant_by_bit_length),
         cmocka_unit_test(requant_is_unbiased),
         cmocka_unit_test(grid_sums_in_any_order),
         cmocka_unit_test(grid_sets_itself),
