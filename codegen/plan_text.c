@@ -155,9 +155,13 @@ static void write_nodes(const itc_model_info *info, itc_strbuf *b)
                       "by a node that\nrounds, the sum that is shown, or an operand's where "
                       "mantissas only move.\n");
     for (int s = 0; s < ITC_SECTION_COUNT; s++) {
-        itc_strbuf_printf(b, "\n%s\n", itc_section_name((itc_section)s));
+        const itc_node *before = NULL;
         for (int k = 0; k < g->section[s].n; k++) {
             const itc_node *n = g->section[s].node[k];
+            if (!before || before->section != n->section) {
+                itc_strbuf_printf(b, "\n%s\n", itc_section_name(n->section));
+            }
+            before = n;
             const itc_value *v = n->n_out > 0 ? n->out[0] : NULL;
             const char *e = v ? itc_name_exponent(g->ctx, &v->exp) : "";
             const char *name =

@@ -587,6 +587,12 @@ const char *itc_section_name(itc_section s)
     return section_names[s];
 }
 
+bool itc_graph_repeats(const itc_graph *g)
+{
+    const int64_t micro = itc_setting_int(g, "micro_batch", 0);
+    return micro > 0 && micro < itc_setting_int(g, "batch", 64);
+}
+
 bool itc_section_parse(const char *s, itc_section *out)
 {
     const int i = find_word(section_names, ITC_SECTION_COUNT, s);

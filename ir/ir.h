@@ -143,7 +143,7 @@ typedef enum itc_section {
     ITC_PREPARE,  /**< once a step or evaluation: depends on state alone (views of weights) */
     ITC_FORWARD,  /**< a micro-batch: up to the losses */
     ITC_BACKWARD, /**< a micro-batch: gradients */
-    ITC_UPDATE,   /**< once a step: the optimizer */
+    ITC_UPDATE,   /**< once a step: the optimizer; from `schedule` on perhaps in the list of BACKWARD */
     ITC_INFER,    /**< one sample in evaluation: the outputs */
     ITC_SCORE,    /**< after INFER, against targets: losses */
     ITC_SECTION_COUNT
@@ -297,6 +297,8 @@ void itc_graph_count_uses(itc_graph *g);
  * (first those that no node makes, then by section), and the names of dropped ones are free.
  */
 void itc_graph_sweep(itc_graph *g);
+/** A step has several micro-batches: forward and backward repeat in it. */
+bool itc_graph_repeats(const itc_graph *g);
 const char *itc_section_name(itc_section s);
 bool itc_section_parse(const char *s, itc_section *out);
 /** Whether a node of `user` may read what a node of `owner` makes. */

@@ -511,6 +511,16 @@ static bool kind_parse(const char *s, itc_value_kind *out)
     return false;
 }
 
+/** Updates that more gradients follow run among them. */
+static void updates_before(itc_graph *g)
+{
+    itc_node_list *to = &g->section[ITC_BACKWARD], *from = &g->section[ITC_UPDATE];
+    for (int i = 0; i < from->n; i++) {
+        ITC_PUSH(g->ctx, to->node, to->n, to->cap, from->node[i]);
+    }
+    from->n = 0;
+}
+
 static itc_status parse_line(itc_parser *p)
 {
     const itc_token t = p->lex.tok;
@@ -539,6 +549,9 @@ static itc_status parse_line(itc_parser *p)
         return parse_value(p, kind, &v);
     }
     if (itc_section_parse(word, &section)) {
+        if (section == ITC_BACKWARD && p->g->stage >= ITC_STAGE_SCHEDULE) {
+            updates_before(p->g);
+        }
         p->g->insert = section;
         return itc_lex_take(p, ':');
     }

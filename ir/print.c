@@ -385,19 +385,20 @@ void itc_print(const itc_graph *g, const itc_print_options *opt, itc_strbuf *out
         }
     }
     for (int s = 0; s < ITC_SECTION_COUNT; s++) {
-        bool open = false;
+        const itc_node *before = NULL;
         for (int i = 0; i < g->section[s].n; i++) {
-            if (g->section[s].node[i]->dead) {
+            const itc_node *n = g->section[s].node[i];
+            if (n->dead) {
                 continue;
             }
-            if (!open && p.opt->comments) {
+            if (!before && p.opt->comments) {
                 itc_strbuf_printf(out, "\n  # %s\n", section_comment((itc_section)s));
             }
-            if (!open) {
-                itc_strbuf_printf(out, "  %s:\n", itc_section_name((itc_section)s));
+            if (!before || n->section != before->section) {
+                itc_strbuf_printf(out, "  %s:\n", itc_section_name(n->section));
             }
-            open = true;
-            node(&p, g->section[s].node[i]);
+            before = n;
+            node(&p, n);
         }
     }
     for (int i = 0; i < g->n_outputs; i++) {

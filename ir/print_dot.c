@@ -72,7 +72,7 @@ static void edges(itc_strbuf *out, const itc_graph *g, const int32_t *place)
             for (int k = 0; k < n->n_in && !n->dead; k++) {
                 if (n->in[k]) {
                     char to[40];
-                    (void)snprintf(to, sizeof to, "n%d_%d", s, i);
+                    (void)snprintf(to, sizeof to, "n%d_%d", (int)n->section, i);
                     edge(out, g, n->in[k], place, to, "");
                 }
             }
@@ -118,7 +118,7 @@ void itc_print_dot(const itc_graph *g, itc_strbuf *out)
                 }
             }
             if (!n->dead) {
-                op_node(out, g, n, s, i);
+                op_node(out, g, n, (int)n->section, i);
             }
         }
         itc_strbuf_add(out, "  }\n");

@@ -226,6 +226,8 @@ static void node(itc_strbuf *b, const itc_node *n)
     itc_strbuf_add(b, "      {");
     key(b, "op", &first);
     string(b, n->op ? n->op->name : n->opaque ? n->opaque : "");
+    key(b, "section", &first);
+    string(b, itc_section_name(n->section));
     key(b, "known", &first);
     itc_strbuf_add(b, n->op ? "true" : "false");
     key(b, "inputs", &first);

@@ -143,9 +143,16 @@ static void check_attributes(verifier *v, const itc_node *n)
     }
 }
 
+/** Updates may stand among the gradients: see itc_pass_schedule. */
+static bool may_stand(const itc_graph *g, const itc_node *n, itc_section section)
+{
+    return n->section == section || (n->section == ITC_UPDATE && section == ITC_BACKWARD &&
+                                     g->stage >= ITC_STAGE_SCHEDULE && !itc_graph_repeats(g));
+}
+
 static void check_node(verifier *v, const itc_node *n, itc_section section)
 {
-    if (n->section != section) {
+    if (!may_stand(v->g, n, section)) {
         FAIL(v, n, ITC_INTERNAL, "E0122", "the node stands in section %s and says %s",
              itc_section_name(section), itc_section_name(n->section));
     }
@@ -286,13 +293,6 @@ static void extend(span *s, int32_t at)
     s->end = at > s->end ? at : s->end;
 }
 
-/** A step has several micro-batches. */
-static bool repeats(const itc_graph *g)
-{
-    const int64_t micro = itc_setting_int(g, "micro_batch", 0);
-    return micro > 0 && micro < itc_setting_int(g, "batch", 64);
-}
-
 /**
  * Lifetimes along one timeline: a step (prepare, forward, backward, update) or an evaluation
  * (prepare, infer, score). What is made before a loop and read in it is read in the next round
@@ -312,7 +312,8 @@ static span *lifetimes(verifier *v, bool evaluation)
     const int32_t loop_end = evaluation ? first[ITC_SECTION_COUNT] : first[ITC_UPDATE] - 1;
     for (int s = 0; s < ITC_SECTION_COUNT; s++) {
         /* a step of one micro-batch runs its sections once */
-        const bool once = s == ITC_PREPARE || s == ITC_UPDATE || (!evaluation && !repeats(g));
+        const bool once =
+            s == ITC_PREPARE || s == ITC_UPDATE || (!evaluation && !itc_graph_repeats(g));
         const bool looped = !once;
         if (s != ITC_PREPARE && (s >= ITC_INFER) != evaluation) {
             continue;

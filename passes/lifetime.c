@@ -59,7 +59,7 @@ itc_lifetime *itc_lifetimes(itc_graph *g)
     for (int s = 0; s < ITC_SECTION_COUNT; s++) {
         first[s + 1] = first[s] + g->section[s].n;
     }
-    const bool repeats = itc_graph_rows(g) < itc_setting_int(g, "batch", 64);
+    const bool repeats = itc_graph_repeats(g);
     const int train_loop = repeats ? first[ITC_UPDATE] - 1 : -1;
     const int eval_loop = first[ITC_SECTION_COUNT];
     for (int s = 0; s < ITC_SECTION_COUNT; s++) {
