@@ -1,8 +1,11 @@
 /*
- * Matrix products. Our form is MatMul of operands of rank 2 and more, either of them transposed;
- * Gemm becomes one, and a Combine that scales it and adds C.
+ * Matrix products. Our form is MatMul of operands of rank 2 and more, either of them transposed.
+ * Batches that broadcast become rows and columns of it (contract.c), so that each gradient is one
+ * MatMul and its sum over the batch exact; Gemm becomes one, and a Combine that scales it and adds
+ * C.
  */
 #include "codegen/emit.h"
+#include "ir/ops/contract.h"
 #include "ir/ops/util.h"
 #include "passes/grad.h"
 #include "passes/lower.h"
@@ -22,6 +25,13 @@ static itc_status unsupported_batch(itc_graph *g, const itc_node *n)
                      "operands %s and %s: batch axes must be equal, or only one operand have them",
                      itc_type_text(g->ctx, &n->in[0]->type),
                      itc_type_text(g->ctx, &n->in[1]->type));
+}
+
+static itc_status summed_differ(itc_graph *g, const itc_node *n)
+{
+    return itc_error(
+        g->ctx, n, ITC_SHAPE, "E0220", "operands %s and %s differ in the axis that is summed",
+        itc_type_text(g->ctx, &n->in[0]->type), itc_type_text(g->ctx, &n->in[1]->type));
 }
 
 /** Whether the axes before the last two are the same, where the shorter list lacks only ones. */
@@ -74,9 +84,7 @@ static itc_status product_of(itc_graph *g, const itc_node *n, product *p)
     const itc_dim *da = a->dim + a->rank - 2, *db = b->dim + b->rank - 2;
     *p = (product){.m = da[ta], .k = da[!ta], .n = db[!tb]};
     if (!itc_dim_equal(p->k, db[tb])) {
-        return itc_error(g->ctx, n, ITC_SHAPE, "E0220",
-                         "operands %s and %s differ in the axis that is summed",
-                         itc_type_text(g->ctx, a), itc_type_text(g->ctx, b));
+        return summed_differ(g, n);
     }
     const itc_dim rows = p->m;
     ITC_TRY(choose_batch(g, n, ta, p));
@@ -126,6 +134,42 @@ static itc_status build_matmul(itc_graph *g, const itc_node *origin, itc_value *
     return ITC_OK;
 }
 
+/** The product of operands whose batches broadcast: axes have labels from the right, and the one
+ * that is summed has its own. */
+static itc_status build_broadcast(itc_graph *g, const itc_node *n, itc_value *a, itc_value *b,
+                                  itc_value **out)
+{
+    enum { ROWS = ITC_MAX_RANK, COLUMNS, SUMMED };
+    const int rank = a->type.rank > b->type.rank ? a->type.rank : b->type.rank;
+    itc_labelled in[2] = {{.x = a, .rank = a->type.rank}, {.x = b, .rank = b->type.rank}};
+    itc_labelled y = {.rank = rank};
+    for (int i = 0; i < 2; i++) {
+        for (int k = 0; k < in[i].rank - 2; k++) {
+            in[i].label[k] = (uint8_t)(k + rank - in[i].rank);
+        }
+        in[i].label[in[i].rank - 2] = i == 0 ? ROWS : SUMMED;
+        in[i].label[in[i].rank - 1] = i == 0 ? SUMMED : COLUMNS;
+    }
+    for (int k = 0; k < rank - 2; k++) {
+        y.label[k] = (uint8_t)k;
+    }
+    y.label[rank - 2] = ROWS;
+    y.label[rank - 1] = COLUMNS;
+    if (!itc_dim_equal(a->type.dim[a->type.rank - 1], b->type.dim[b->type.rank - 2])) {
+        return summed_differ(g, n);
+    }
+    return itc_contract_build(g, n, 2, in, &y, out);
+}
+
+/** Whether our form can take operands as they are: one matrix on the right, or batches alike. */
+static bool is_ours(const itc_type *a, const itc_type *b)
+{
+    const itc_dim one = {1, false};
+    itc_dim batch;
+    return (itc_dims_product(b->rank - 2, b->dim, &batch) && itc_dim_equal(batch, one)) ||
+           same_batch(a, b);
+}
+
 /** Rank-1 operands become a row on the left, a column on the right; the result loses that axis. */
 static itc_status matmul_normalize(itc_graph *g, itc_node *n, itc_value **out)
 {
@@ -134,9 +178,6 @@ static itc_status matmul_normalize(itc_graph *g, itc_node *n, itc_value **out)
     const itc_dim one = {1, false};
     ITC_TRY(itc_operand_rank(g, n, 0, 1, ITC_MAX_RANK));
     ITC_TRY(itc_operand_rank(g, n, 1, 1, ITC_MAX_RANK));
-    if (!row && !column) {
-        return ITC_OK;
-    }
     if (row) {
         const itc_type t = itc_type_make(ITC_F32, 2, (const itc_dim[]){one, a->type.dim[0]});
         ITC_TRY(itc_view_build(g, n, a, &t, &a));
@@ -145,8 +186,12 @@ static itc_status matmul_normalize(itc_graph *g, itc_node *n, itc_value **out)
         const itc_type t = itc_type_make(ITC_F32, 2, (const itc_dim[]){b->type.dim[0], one});
         ITC_TRY(itc_view_build(g, n, b, &t, &b));
     }
+    const bool ours = is_ours(&a->type, &b->type);
+    if (ours && !row && !column) {
+        return ITC_OK;
+    }
     itc_value *y = NULL;
-    ITC_TRY(build_matmul(g, n, a, b, false, false, &y));
+    ITC_TRY(ours ? build_matmul(g, n, a, b, false, false, &y) : build_broadcast(g, n, a, b, &y));
     itc_type t = y->type;
     if (row) {
         t.dim[t.rank - 2] = t.dim[t.rank - 1];
@@ -244,7 +289,8 @@ static void matmul_fans(const itc_node *n, int operand, const itc_type *w, int64
                         int64_t *out)
 {
     const bool gemm = n->op == &itc_op_Gemm;
-    const char *trans = operand == 0 ? (gemm ? "transA" : "trans_a") : (gemm ? "transB" : "trans_b");
+    const char *trans =
+        operand == 0 ? (gemm ? "transA" : "trans_a") : (gemm ? "transB" : "trans_b");
     if (w->rank < 2) {
         return;
     }

@@ -34,6 +34,16 @@ static void matmul(void **state)
         {.text = X("4,5") "par w [5]; y = MatMul(a, w)"},
         {.text = X("4,5") "par w [4]; y = MatMul(w, a)"},
         {.text = X("3,4") "t = Transpose(a) perm=0,2,1; y = MatMul(a, t)"},
+        /* batches that broadcast: heads, groups, both ways, and rank 1 against them */
+        {.text = X("2,3,5") "par w [2,5,4]; y = MatMul(a, w)"},
+        {.text = X("2,1,3,5") "par w [2,3,5,4]; y = MatMul(a, w)"},
+        {.text = X("1,2,5") "in z [N,3,5,4]; par q [3,5,4]; b = Add(z, q); y = MatMul(a, b)"},
+        {.text = X("2,1,3,5") "in z [N,1,4,5,2]; par q [1,4,5,2]; b = Add(z, q); y = MatMul(a, b)"},
+        {.text = X("5,4") "par w [2,3,1,3,5]; m = MatMul(w, a);"
+                          "y = Transpose(m) perm=2,0,1,3,4"},
+        {.text = X("2,5,4") "par w [5]; y = MatMul(w, a)"},
+        {.text = X("2,3,5") "par w [4,1,1,5,2]; m = MatMul(a, w);"
+                            "y = Transpose(m) perm=1,0,2,3,4"},
     };
     RUN(cases)
 }
