@@ -20,6 +20,8 @@ typedef struct ref_operator {
 extern const ref_operator ref_moves[];
 /** Reductions: ref_reduce.c. */
 extern const ref_operator ref_reductions[];
+/** Einsum and what else is sums of products: ref_product.c. */
+extern const ref_operator ref_products[];
 /** RNN, GRU, LSTM: ref_rnn.c. */
 extern const ref_operator ref_recurrent[];
 

@@ -36,6 +36,39 @@ static void matmul_shapes(void **state)
     CHECK_CASES(cases)
 }
 
+static void einsum_shapes(void **state)
+{
+    static const infer_case cases[] = {
+        {"Einsum", {"f32[N,3,4]", "f32[4,5]"}, "equation=nij,jk->nik", "f32[N,3,5]", 0},
+        {"Einsum", {"f32[N,3,4]"}, "equation=nij", "f32[3,4,N]", 0}, /* i, j, n */
+        {"Einsum", {"f32[N,3,4]"}, "equation=nji", "f32[4,3,N]", 0},
+        {"Einsum", {"f32[N,3,3]"}, "equation=nii->ni", "f32[N,3]", 0},
+        {"Einsum", {"f32[N,3,3]"}, "equation=...ii", "f32[N]", 0},
+        {"Einsum", {"f32[N,3,2,4]", "f32[3,4,5]"}, "equation=...ij,...jk->...ik", "f32[N,3,2,5]", 0},
+        {"Einsum", {"f32[N,3,4]", "f32[1,4]"}, "equation=nij,ij->nj", "f32[N,4]", 0},
+        {"Einsum", {"f32[N,3]", "f32[3]", "f32[3,5]"}, "equation= n i , i,ij -> nj", "f32[N,5]", 0},
+        {"Einsum", {"f32[]", "f32[N,3]"}, "equation=,ni->in", "f32[3,N]", 0},
+        {"Einsum", {"f32[N,3]", "f32[1,3]"}, "equation=ni,mi->nm", "f32[N,1]", 0},
+        {"Einsum", {"f32[N,3]", "f32[4,5]"}, "equation=ni,ij->nj", "E0220", 0},
+        {"Einsum", {"f32[N,3,4]"}, "equation=nii->n", "E0220", 0},
+        {"Einsum", {"f32[N,3]"}, "equation=ni->i", "E0224", 0},
+        {"Einsum", {"f32[N,3]"}, "equation=nij->n", "E0221", 0},
+        {"Einsum", {"f32[N,3]"}, "equation=n->n", "E0221", 0},
+        {"Einsum", {"f32[N,3]"}, "equation=ni,i->n", "E0221", 0},
+        {"Einsum", {"f32[N,3]", "f32[3]"}, "equation=ni->n", "E0221", 0},
+        {"Einsum", {"f32[N,3]"}, "equation=ni->nn", "E0221", 0},
+        {"Einsum", {"f32[N,3]"}, "equation=ni->nk", "E0221", 0},
+        {"Einsum", {"f32[N,3]"}, "equation=n..i->n", "E0221", 0},
+        {"Einsum", {"f32[N,3]"}, "equation=.n.i.->n", "E0221", 0},
+        {"Einsum", {"f32[N,3]"}, "equation=n1->n", "E0221", 0},
+        {"Einsum", {"f32[N,3]"}, "equation=......->n", "E0221", 0},
+        {"Einsum", {"f32[N,3]"}, "equation=", "E0221", 0},
+        {"Einsum", {"i64[N,3]"}, "equation=ni->n", "E0241", 0},
+        {"Einsum", {"f32[N,2,2,2,2]", "f32[3,3,3,3,3]"}, "equation=nabcd,efghi->nabcdefghi", "E0221", 0},
+    };
+    CHECK_CASES(cases)
+}
+
 static void conv_shapes(void **state)
 {
     static const infer_case cases[] = {
@@ -560,7 +593,7 @@ static void gradient_rows_check_operands(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(matmul_shapes),
+        cmocka_unit_test(matmul_shapes), cmocka_unit_test(einsum_shapes),
         cmocka_unit_test(conv_shapes),
         cmocka_unit_test(pool_shapes),
         cmocka_unit_test(window_extents_match_onnx),
