@@ -31,36 +31,12 @@ void itc_plan_measure(const itc_model_info *info, itc_plan_sizes *s)
 itc_plan_moment *itc_plan_timeline(const itc_model_info *info, int *count)
 {
     itc_graph *g = info->g;
-    const itc_lifetime *all = itc_lifetimes(g);
-    int total = 0;
-    for (int s = 0; s < ITC_SECTION_COUNT; s++) {
-        total += g->section[s].n;
-    }
+    int64_t *train, *eval;
+    const int total = itc_live_bytes(g, &train, &eval) - 2;
     itc_plan_moment *m = ITC_NEW_ARRAY(g->ctx, itc_plan_moment, total + 1);
-    int64_t *delta = ITC_NEW_ARRAY(g->ctx, int64_t, 2 * (total + 3));
-    int64_t *eval = delta + total + 3;
-    for (int i = 0; i < g->n_values; i++) {
-        itc_value *v = g->values[i];
-        if (v->kind != ITC_VALUE_NODE || itc_storage_root(v) != v) {
-            continue;
-        }
-        const int64_t bytes = itc_value_bytes(g, v);
-        const itc_span span[2] = {all[i].train, all[i].eval};
-        int64_t *where[2] = {delta, eval};
-        for (int k = 0; k < 2; k++) {
-            if (span[k].start <= span[k].end && span[k].start <= total) {
-                where[k][span[k].start] += bytes;
-                where[k][span[k].end < total ? span[k].end + 1 : total + 1] -= bytes;
-            }
-        }
-    }
-    int at = 0;
-    int64_t live = 0, live_eval = 0;
-    for (int s = 0; s < ITC_SECTION_COUNT; s++) {
+    for (int s = 0, at = 0; s < ITC_SECTION_COUNT; s++) {
         for (int k = 0; k < g->section[s].n; k++, at++) {
-            live += delta[at];
-            live_eval += eval[at];
-            m[at] = (itc_plan_moment){g->section[s].node[k], s < ITC_INFER ? live : live_eval};
+            m[at] = (itc_plan_moment){g->section[s].node[k], s < ITC_INFER ? train[at] : eval[at]};
         }
     }
     *count = total;

@@ -96,36 +96,40 @@ bool itc_lifetimes_overlap(const itc_lifetime *a, const itc_lifetime *b)
     return span_overlap(a->train, b->train) || span_overlap(a->eval, b->eval);
 }
 
-int64_t itc_live_bytes_bound(itc_graph *g)
+int itc_live_bytes(itc_graph *g, int64_t **train, int64_t **eval)
 {
     const itc_lifetime *all = itc_lifetimes(g);
-    int total = 1;
+    int total = 2; /* before the first node, and when new state is written back */
     for (int s = 0; s < ITC_SECTION_COUNT; s++) {
         total += g->section[s].n;
     }
-    int64_t *delta = ITC_NEW_ARRAY(g->ctx, int64_t, 2 * (total + 3));
-    int64_t *eval = delta + total + 3;
-    for (int i = 0; i < g->n_values; i++) {
-        itc_value *v = g->values[i];
-        if (v->kind != ITC_VALUE_NODE || itc_storage_root(v) != v) {
-            continue;
+    int64_t *live[2];
+    for (int t = 0; t < 2; t++) {
+        live[t] = ITC_NEW_ARRAY(g->ctx, int64_t, total + 2);
+        for (int i = 0; i < g->n_values; i++) {
+            itc_value *v = g->values[i];
+            const itc_span span = t == 0 ? all[i].train : all[i].eval;
+            if (v->kind == ITC_VALUE_NODE && itc_storage_root(v) == v && span.start <= span.end) {
+                live[t][span.start] += itc_value_bytes(g, v);
+                live[t][span.end + 1] -= itc_value_bytes(g, v);
+            }
         }
-        const int64_t bytes = itc_value_bytes(g, v);
-        if (all[i].train.start <= all[i].train.end) {
-            delta[all[i].train.start] += bytes;
-            delta[all[i].train.end + 1] -= bytes;
-        }
-        if (all[i].eval.start <= all[i].eval.end) {
-            eval[all[i].eval.start] += bytes;
-            eval[all[i].eval.end + 1] -= bytes;
+        for (int i = 1; i < total; i++) {
+            live[t][i] += live[t][i - 1];
         }
     }
-    int64_t live = 0, live_eval = 0, peak = 0;
-    for (int i = 0; i < total + 2; i++) {
-        live += delta[i];
-        live_eval += eval[i];
-        peak = live > peak ? live : peak;
-        peak = live_eval > peak ? live_eval : peak;
+    *train = live[0];
+    *eval = live[1];
+    return total;
+}
+
+int64_t itc_live_bytes_bound(itc_graph *g)
+{
+    int64_t *train, *eval, peak = 0;
+    const int total = itc_live_bytes(g, &train, &eval);
+    for (int i = 0; i < total; i++) {
+        peak = train[i] > peak ? train[i] : peak;
+        peak = eval[i] > peak ? eval[i] : peak;
     }
     return peak;
 }

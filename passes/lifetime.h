@@ -24,7 +24,11 @@ int64_t itc_value_bytes(const itc_graph *g, const itc_value *v);
 /** Lifetimes of storage roots, indexed by value id. */
 itc_lifetime *itc_lifetimes(itc_graph *g);
 bool itc_lifetimes_overlap(const itc_lifetime *a, const itc_lifetime *b);
+/** Live bytes at every position of both timelines, and how many positions there are. */
+int itc_live_bytes(itc_graph *g, int64_t **train, int64_t **eval);
 /** Largest sum of live bytes over both timelines: what no planner can beat. */
 int64_t itc_live_bytes_bound(itc_graph *g);
+/** Offsets in one arena for every value that needs bytes, and its size in g->arena_bytes. */
+void itc_assign_offsets(itc_graph *g);
 
 #endif

@@ -67,9 +67,8 @@ static int64_t lowest_gap(const item *items, int k, const item **busy)
     return at;
 }
 
-itc_status itc_pass_memory(itc_graph *g)
+void itc_assign_offsets(itc_graph *g)
 {
-    itc_assign_aliases(g);
     const itc_lifetime *all = itc_lifetimes(g);
     item *items = ITC_NEW_ARRAY(g->ctx, item, g->n_values + 1);
     const item **busy = ITC_NEW_ARRAY(g->ctx, const item *, g->n_values + 1);
@@ -95,6 +94,12 @@ itc_status itc_pass_memory(itc_graph *g)
             v->offset = itc_storage_root(v)->offset;
         }
     }
+}
+
+itc_status itc_pass_memory(itc_graph *g)
+{
+    itc_assign_aliases(g);
+    itc_assign_offsets(g);
     const int64_t limit = itc_setting_int(g, "memory_limit", 0);
     if (limit > 0 && g->arena_bytes > limit) {
         return itc_error(g->ctx, NULL, ITC_RANGE, "E0330",

@@ -32,6 +32,14 @@ for arith in int8 int16; do
     compile "$MODELS/cnn.onnx" "$WORK/plain" $options --skip reuse
     build "$WORK/plain"
     same "$arith: without reuse" "$want" "$(digest "$WORK/plain/trainer" --data "$TRAIN" --steps 12)"
+    compile "$MODELS/cnn.onnx" "$WORK/wide" $options --batch 64
+    arena=$(sed -n 's/^arena (peak) *//p' "$WORK/wide/plan.txt" | tr -d ,)
+    compile "$MODELS/cnn.onnx" "$WORK/narrow" $options --batch 64 --memory-limit $((arena * 97 / 100))
+    grep -q '\.again' "$WORK/narrow/plan.txt" || fail "$arith: nothing is computed again"
+    build "$WORK/wide"
+    build "$WORK/narrow"
+    same "$arith: --memory-limit" "$(digest "$WORK/wide/trainer" --data "$TRAIN" --steps 12)" \
+        "$(digest "$WORK/narrow/trainer" --data "$TRAIN" --steps 12)"
     for stage in import shape loss backward integer plan schedule memory; do
         "$INTRAIN" dump "$MODELS/cnn.onnx" $options --stage $stage -o "$WORK/$stage.itc"
         same "$arith: from stage $stage" "$want" "$(digest "$INTRAIN" train "$WORK/$stage.itc" \
