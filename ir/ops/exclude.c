@@ -133,22 +133,28 @@ static itc_status strip(search *s, itc_value *v, double c, int depth, itc_value 
     return x && has_mask(x, c, false) ? split_constant(s, x, c, rest) : ITC_OK;
 }
 
-itc_status itc_exclude_masked(itc_graph *g, const itc_node *n, itc_value **x)
+itc_status itc_exclude_build(itc_graph *g, const itc_node *n, itc_value **x, itc_value **keep)
 {
-    search s = {.g = g, .n = n};
-    itc_value *rest = NULL;
+    search s = {.g = g, .n = n, .keep = *keep};
+    itc_value *rest = *x;
     itc_node *m = NULL;
-    if ((*x)->type.dtype != ITC_F32 || !(*x)->def || (*x)->def->op != &itc_op_Combine) {
-        return ITC_OK;
+    if ((*x)->type.dtype == ITC_F32 && (*x)->def && (*x)->def->op == &itc_op_Combine) {
+        ITC_TRY(strip(&s, *x, 1, 0, &rest));
     }
-    ITC_TRY(strip(&s, *x, 1, 0, &rest));
     if (!s.keep || !rest) {
         return ITC_OK;
     }
+    *keep = s.keep;
     ITC_TRY(itc_repeat_build(g, n, rest, &(*x)->type, &rest));
     ITC_TRY(itc_build(g, &itc_op_Exclude, n, 2, (itc_value *[]){rest, s.keep}, 1, &m));
     *x = m->out[0];
     return ITC_OK;
+}
+
+itc_status itc_exclude_masked(itc_graph *g, const itc_node *n, itc_value **x)
+{
+    itc_value *keep = NULL;
+    return itc_exclude_build(g, n, x, &keep);
 }
 
 /* ---- Exclude ---- */

@@ -66,6 +66,10 @@ ITC_NODISCARD itc_status itc_fold_formula(itc_graph *g, itc_node *n, const char 
 /** *x without the addends that mask it, as an Exclude by what they let pass (exclude.c); *x stays
  * where it has none. */
 ITC_NODISCARD itc_status itc_exclude_masked(itc_graph *g, const itc_node *n, itc_value **x);
+/** The same with a mask at hand: *keep, a boolean that broadcasts to *x (NULL: none), becomes all of
+ * what excludes. */
+ITC_NODISCARD itc_status itc_exclude_build(itc_graph *g, const itc_node *n, itc_value **x,
+                                           itc_value **keep);
 
 /* ---- integers ---- */
 

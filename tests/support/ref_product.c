@@ -95,7 +95,135 @@ static void eval_einsum(ref_model *r, const itc_node *n, ref_tensor *y)
     } while (next_index(labels, dim, index));
 }
 
+/* ---- Attention ---- */
+
+/** A tensor as [batch, heads, sequence, size], however its axes stand. */
+typedef struct headed {
+    const double *x;
+    int64_t batch, heads, length, size;
+    bool flat; /**< [batch, sequence, heads, size] */
+} headed;
+
+static headed headed_of(const ref_tensor *t, int64_t heads)
+{
+    const bool flat = t->rank == 3;
+    return (headed){t->x,
+                    t->dim[0],
+                    flat ? heads : t->dim[1],
+                    flat ? t->dim[1] : t->dim[2],
+                    flat ? t->dim[2] / heads : t->dim[3],
+                    flat};
+}
+
+static double head_at(const headed *h, int64_t row, int64_t head, int64_t i, int64_t d)
+{
+    const int64_t b = h->batch == 1 ? 0 : row;
+    return h->x[h->flat ? ((b * h->length + i) * h->heads + head) * h->size + d
+                        : ((b * h->heads + head) * h->length + i) * h->size + d];
+}
+
+/** Key or value j, of which the first `past` are cached. */
+static double cached_at(const headed *h, const headed *past, int64_t b, int64_t head, int64_t j,
+                        int64_t d)
+{
+    return j < past->length ? head_at(past, b, head, j, d)
+                            : head_at(h, b, head, j - past->length, d);
+}
+
+/** What a query and a key have: the mask's addend, -infinity where they do not meet. */
+static double bias_at(const ref_model *r, const itc_node *n, int64_t past, const int64_t *index)
+{
+    const ref_tensor *mask = in(r, n, 3), *lengths = in(r, n, 6);
+    const int64_t queries = in(r, n, 0)->dim[in(r, n, 0)->rank - 2], j = index[3];
+    const int64_t known = lengths ? (int64_t)lengths->x[index[0]] : INT64_MAX;
+    const int64_t i = index[2] + (lengths ? known - queries : past);
+    const int64_t left = attr_int(n, "left_window_size", -1);
+    const int64_t right = attr_int(n, "is_causal", 0) ? 0 : attr_int(n, "right_window_size", -1);
+    if (j >= known || (left >= 0 && j < i - left) || (right >= 0 && j > i + right)) {
+        return -INFINITY;
+    }
+    if (!mask) {
+        return 0;
+    }
+    if (mask->dim[mask->rank - 1] > 1 && j >= mask->dim[mask->rank - 1]) {
+        return -INFINITY;
+    }
+    const double m = broadcast_at(mask, 4, index);
+    const bool yes_or_no =
+        n->in[3]->type.dtype == ITC_BOOL || (n->in[3]->def && n->in[3]->def->op == &itc_op_Greater);
+    return yes_or_no ? (m > 0 ? 0 : -INFINITY) : m;
+}
+
+static void eval_attention(ref_model *r, const itc_node *n, ref_tensor *y)
+{
+    const ref_tensor *tq = in(r, n, 0), *pk = in(r, n, 4), *pv = in(r, n, 5);
+    const headed q = headed_of(tq, attr_int(n, "q_num_heads", 1)), none = {0};
+    const headed k = headed_of(in(r, n, 1), attr_int(n, "kv_num_heads", 1)),
+                 v = headed_of(in(r, n, 2), attr_int(n, "kv_num_heads", 1));
+    const headed past_k = pk ? headed_of(pk, 0) : none, past_v = pv ? headed_of(pv, 0) : none;
+    const int64_t keys = k.length + past_k.length, group = q.heads / k.heads;
+    const double scale = attr_float(n, "scale", 1 / sqrt((double)q.size)),
+                 cap = attr_float(n, "softcap", 0);
+    const int64_t flat[3] = {tq->dim[0], q.length, q.heads * v.size},
+                  whole[4] = {tq->dim[0], q.heads, q.length, v.size};
+    int64_t index[4] = {0};
+    const int64_t rows[3] = {tq->dim[0], q.heads, q.length};
+    double *p = ITC_NEW_ARRAY(r->g->ctx, double, keys);
+    reset(r, y, tq->rank, q.flat ? flat : whole);
+    do {
+        const int64_t b = index[0], h = index[1], i = index[2];
+        double sum = 0;
+        for (int64_t j = 0; j < keys; j++) {
+            double s = 0;
+            for (int64_t d = 0; d < q.size; d++) {
+                s += head_at(&q, b, h, i, d) * cached_at(&k, &past_k, b, h / group, j, d);
+            }
+            index[3] = j;
+            s *= scale;
+            p[j] = exp((cap > 0 ? cap * tanh(s / cap) : s) + bias_at(r, n, past_k.length, index));
+            sum += p[j];
+        }
+        for (int64_t d = 0; d < v.size; d++) {
+            double o = 0;
+            for (int64_t j = 0; j < keys; j++) {
+                o += sum > 0 ? p[j] / sum * cached_at(&v, &past_v, b, h / group, j, d) : 0;
+            }
+            y->x[q.flat ? ((b * q.length + i) * q.heads + h) * v.size + d
+                        : ((b * q.heads + h) * q.length + i) * v.size + d] = o;
+        }
+    } while (next_index(3, rows, index));
+}
+
+/* ---- RotaryEmbedding ---- */
+
+static void eval_rotary(ref_model *r, const itc_node *n, ref_tensor *y)
+{
+    const ref_tensor *x = in(r, n, 0), *cosine = in(r, n, 1), *sine = in(r, n, 2),
+                     *ids = in(r, n, 3);
+    const headed h = headed_of(x, attr_int(n, "num_heads", 1));
+    const int64_t given = attr_int(n, "rotary_embedding_dim", 0), turned = given ? given : h.size;
+    const bool pairs = attr_int(n, "interleaved", 0) != 0;
+    reset(r, y, x->rank, x->dim);
+    for (int64_t k = 0; k < x->count; k++) {
+        const int64_t d = k % h.size, at = h.flat ? k / (h.size * h.heads) : k / h.size;
+        const int64_t i = at % h.length, b = h.flat ? at / h.length : at / h.length / h.heads;
+        if (d >= turned) {
+            y->x[k] = x->x[k];
+            continue;
+        }
+        const bool second = pairs ? d % 2 != 0 : d >= turned / 2;
+        const int64_t angle = pairs ? d / 2 : d % (turned / 2), step = pairs ? 1 : turned / 2;
+        const int64_t rows = ids ? ids->dim[0] : cosine->dim[0], row = rows == 1 ? 0 : b;
+        const int64_t place = ids ? (int64_t)ids->x[row * h.length + i] : row * h.length + i;
+        const double c = cosine->x[place * (turned / 2) + angle],
+                     s = sine->x[place * (turned / 2) + angle];
+        y->x[k] = second ? s * x->x[k - step] + c * x->x[k] : c * x->x[k] - s * x->x[k + step];
+    }
+}
+
 const ref_operator ref_products[] = {
     {"Einsum", eval_einsum},
+    {"Attention", eval_attention},
+    {"RotaryEmbedding", eval_rotary},
     {NULL, NULL},
 };

@@ -61,12 +61,78 @@ static void einsums_of_more(void **state)
     RUN(cases)
 }
 
+#define Q(shape) "opset 23;" X(shape)
+#define KV(k, v)                                                                                   \
+    "in z [N," k "]; par q [" k "] -0.5..0.5; b = Add(z, q);"                                      \
+    "in u [N," v "]; par r [" v "] -0.5..0.5; c = Add(u, r);"
+
+static void attention(void **state)
+{
+    static const grad_case cases[] = {
+        {.text = Q("2,3,4") KV("2,5,4", "2,5,3") "y = Attention(a, b, c)"},
+        {.text = Q("2,3,4") KV("2,3,4", "2,3,4") "y = Attention(a, b, c) is_causal=1 scale=0.7"},
+        {.text = Q("4,3,2") KV("2,5,2", "2,5,3") "y = Attention(a, b, c)"},
+        {.text = Q("3,3,2") KV("1,4,2", "1,4,3") "y = Attention(a, b, c) is_causal=1"},
+        {.text = Q("3,8") KV("5,4", "5,6") "y = Attention(a, b, c) q_num_heads=4 kv_num_heads=2"},
+        {.text = Q("2,3,4") KV("2,5,4", "2,5,3") "y = Attention(a, b, c) softcap=0.8"},
+        {.text = Q("4") "par w [4,4]; m = MatMul(a, w); ints s -1,1,1,4; f = Reshape(m, s);"
+                        "par k [1,1,5,4]; par v [1,1,5,2]; t = Attention(f, k, v); y = Flatten(t)"},
+    };
+    RUN(cases)
+}
+
+static void attention_with_masks(void **state)
+{
+    static const grad_case cases[] = {
+        {.text = Q("2,2,4") KV("2,3,4", "2,3,3") "const m [2,3] 0.5,0,-1,0.25,-0.5,0;"
+                                                 "y = Attention(a, b, c, m)"},
+        {.text = Q("2,2,4") KV("2,3,4", "2,3,3") "const m [2,3] 0,-inf,0.5,0.25,0,-1e9;"
+                                                 "y = Attention(a, b, c, m)"},
+        /* a learned bias, and a row that sees nothing */
+        {.text = Q("2,2,4") KV("2,3,4", "2,3,3") "par m [2,1,3]; y = Attention(a, b, c, m)"},
+        {.text = Q("2,2,4") KV("2,3,4", "2,3,3") "const t [2,3] -1,-1,-1,1,-1,1; const o [] 0;"
+                                                 "m = Greater(t, o); y = Attention(a, b, c, m)"},
+        {.text = Q("2,3,4")
+             KV("2,3,4", "2,3,3") "in t [N,1,3,3] -0.3..1; const o [] 0;"
+                                  "m = Greater(t, o); y = Attention(a, b, c, m) is_causal=1"},
+        {.text = Q("2,2,4") KV("2,4,4", "2,4,3") "const m [2,2] 0.5,-0.25,0,1;"
+                                                 "y = Attention(a, b, c, m)"},
+        {.text = "opset 25; " X("1,4,3")
+             KV("1,4,3", "1,4,3") "y = Attention(a, b, c) left_window_size=1 right_window_size=1"},
+        {.text = Q("2,2,4") KV("2,3,4", "2,3,3") "in e [N,2,2,4]; in f [N,2,2,3];"
+                                                 "y = Attention(a, b, c, _, e, f) is_causal=1"},
+        {.text = "opset 24; " X("1,2,3")
+             KV("1,8,3", "1,8,3") "ids l [N] 3..9;"
+                                  "y = Attention(a, b, c, _, _, _, l) is_causal=1"},
+    };
+    RUN(cases)
+}
+
+static void rotary_embeddings(void **state)
+{
+    static const grad_case cases[] = {
+        {.text =
+             Q("2,3,4") "par w [2,3,4]; m = Mul(a, w); const c [1,3,2] 0.5,0.8,-0.3,0.2,1,0.1;"
+                        "const s [1,3,2] 0.7,-0.6,0.9,0.9,0,-0.9; y = RotaryEmbedding(m, c, s)"},
+        {.text = Q("3,8") "const c [4,2] 0.5,0.8,-0.3,0.2,1,0.1,0.4,0.6; ints i 2,0,3;"
+                          "const s [4,2] 0.7,-0.6,0.9,0.9,0,-0.9,0.3,0.1; ints t 1,3;"
+                          "j = Reshape(i, t); y = RotaryEmbedding(a, c, s, j) num_heads=2 "
+                          "interleaved=1"},
+        {.text = Q("2,2,5") "const c [5,2] 0.5,0.8,-0.3,0.2,1,0.1,0.4,0.6,-0.2,0.1; ids i [N,2];"
+                            "const s [5,2] 0.7,-0.6,0.9,0.9,0,-0.9,0.3,0.1,0.5,0.5;"
+                            "y = RotaryEmbedding(a, c, s, i) rotary_embedding_dim=4"},
+        {.text = Q("2,2,6") "const c [1,2,1] 0.5,0.8; const s [1,2,1] 0.7,-0.6;"
+                            "y = RotaryEmbedding(a, c, s) rotary_embedding_dim=2 interleaved=1"},
+    };
+    RUN(cases)
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(einsums_of_one),
-        cmocka_unit_test(einsums_of_two),
-        cmocka_unit_test(einsums_of_more),
+        cmocka_unit_test(einsums_of_one),       cmocka_unit_test(einsums_of_two),
+        cmocka_unit_test(einsums_of_more),      cmocka_unit_test(attention),
+        cmocka_unit_test(attention_with_masks), cmocka_unit_test(rotary_embeddings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -91,9 +91,81 @@ static void equal_elements_need_no_index(void **state)
     }
 }
 
+static void attention_shapes(void **state)
+{
+    static const infer_case cases[] = {
+        {"Attention", {"f32[N,4,3,8]", "f32[N,4,5,8]", "f32[N,4,5,6]"}, "", "f32[N,4,3,6]", 23},
+        {"Attention", {"f32[N,4,3,8]", "f32[N,2,5,8]", "f32[N,2,5,6]"}, "", "f32[N,4,3,6]", 23},
+        {"Attention",
+         {"f32[N,3,24]", "f32[N,5,16]", "f32[N,5,10]"},
+         "q_num_heads=3;kv_num_heads=2",
+         "E0220",
+         23},
+        {"Attention",
+         {"f32[N,3,24]", "f32[N,5,8]", "f32[N,5,10]"},
+         "q_num_heads=3;kv_num_heads=1",
+         "f32[N,3,30]",
+         23},
+        {"Attention",
+         {"f32[N,4,3,8]", "f32[N,4,5,8]", "f32[N,4,5,6]", "bool[3,5]"},
+         "",
+         "f32[N,4,3,6]",
+         23},
+        {"Attention",
+         {"f32[N,4,3,8]", "f32[N,4,5,8]", "f32[N,4,5,6]", "f32[N,1,3,4]"},
+         "is_causal=1",
+         "f32[N,4,3,6]",
+         24},
+        {"Attention",
+         {"f32[N,4,3,8]", "f32[N,4,5,8]", "f32[N,4,5,6]", "f32[7,5]"},
+         "",
+         "E0240",
+         23},
+        {"Attention",
+         {"f32[N,4,3,8]", "f32[N,4,5,8]", "f32[N,4,5,6]", "f32[3,6]"},
+         "",
+         "E0220",
+         23},
+        {"Attention", {"f32[N,3,24]", "f32[N,5,8]", "f32[N,5,10]"}, "", "E0221", 23},
+        {"Attention", {"f32[N,4,3,8]", "f32[N,5,8]", "f32[N,4,5,6]"}, "", "E0203", 23},
+        {"Attention", {"f32[N,4,3,8]", "f32[N,4,5,7]", "f32[N,4,5,6]"}, "", "E0220", 23},
+        {"Attention", {"f32[N,4,3,8]", "f32[N,4,5,8]", "f32[N,4,4,6]"}, "", "E0220", 23},
+        {"Attention", {"f32[2,N,3,8]", "f32[2,N,5,8]", "f32[2,N,5,6]"}, "", "E0224", 23},
+        {"Attention", {"i64[N,4,3,8]", "i64[N,4,5,8]", "i64[N,4,5,6]"}, "", "E0241", 23},
+        {"Attention", {"bool[N,4,3,8]", "bool[N,4,5,8]", "bool[N,4,5,6]"}, "", "E0228", 23},
+        {"Attention",
+         {"f32[N,4,3,8]", "f32[N,4,5,8]", "f32[N,4,5,6]", "", "f32[N,4,2,8]"},
+         "",
+         "E0208",
+         23},
+    };
+    CHECK_CASES(cases)
+}
+
+static void rotary_shapes(void **state)
+{
+    static const infer_case cases[] = {
+        {"RotaryEmbedding", {"f32[N,2,5,8]", "f32[N,5,4]", "f32[N,5,4]"}, "", "f32[N,2,5,8]", 23},
+        {"RotaryEmbedding", {"f32[N,2,5,8]", "f32[1,5,4]", "f32[1,5,4]"}, "", "f32[N,2,5,8]", 23},
+        {"RotaryEmbedding",
+         {"f32[N,5,16]", "f32[50,3]", "f32[50,3]", "i64[N,5]"},
+         "num_heads=2;rotary_embedding_dim=6",
+         "f32[N,5,16]",
+         23},
+        {"RotaryEmbedding", {"f32[N,5,16]", "f32[N,5,4]", "f32[N,5,4]"}, "", "E0221", 23},
+        {"RotaryEmbedding", {"f32[N,2,5,7]", "f32[N,5,3]", "f32[N,5,3]"}, "", "E0221", 23},
+        {"RotaryEmbedding", {"f32[N,2,5,8]", "f32[N,5,3]", "f32[N,5,4]"}, "", "E0220", 23},
+        {"RotaryEmbedding", {"f32[N,2,5,8]", "f32[N,4,4]", "f32[N,5,4]"}, "", "E0240", 23},
+        {"RotaryEmbedding", {"f32[N,2,5,8]", "f32[50,4]", "f32[50,4]"}, "", "E0203", 23},
+    };
+    CHECK_CASES(cases)
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(attention_shapes),
+        cmocka_unit_test(rotary_shapes),
         cmocka_unit_test(recurrent),
         cmocka_unit_test(repeated_constants),
         cmocka_unit_test(rows_that_are_equal_fold),
