@@ -123,13 +123,66 @@ static void write_tensors(const itc_model_info *info, itc_strbuf *b)
     }
 }
 
+/** "gemm_i8i8i32 (avx2 avx512vnni)": a kernel, and the levels of which it has code of its own. */
+static const char *kernel_text(itc_ctx *ctx, const itc_kernel *k)
+{
+    const char *levels = "";
+    for (int i = 0; itc_variant_at(i); i++) {
+        const itc_variant *v = itc_variant_at(i);
+        if (v->kernel == k) {
+            levels = itc_format(ctx, "%s%s%s", levels, levels[0] ? " " : "", v->level);
+        }
+    }
+    return levels[0] ? itc_format(ctx, "%s (%s)", k->name, levels) : k->name;
+}
+
+/** Adds what the records of a list run to the text of the node that each comes from. */
+static void add_runs(itc_ctx *ctx, const itc_record_list *list, const char **runs)
+{
+    for (int i = 0; i < list->n; i++) {
+        const itc_record *r = list->record[i];
+        if (r->body) {
+            add_runs(ctx, r->body, runs);
+        } else if (r->node && (r->kind == ITC_RECORD_CALL || r->kind == ITC_RECORD_LOOP)) {
+            const char **to = &runs[r->node->out[0]->id];
+            *to = itc_format(ctx, "%s%s%s", *to ? *to : "", *to ? ", " : "",
+                             r->kernel ? kernel_text(ctx, r->kernel) : "a loop");
+        }
+    }
+}
+
+/** By the first result's id: kernels or loops that make it. */
+static const char **find_runs(const itc_model_info *info)
+{
+    const itc_program *p = info->program;
+    const char **runs = ITC_NEW_ARRAY(info->g->ctx, const char *, info->g->n_values + 1);
+    const itc_record_list *const list[] = {&p->prepare, &p->step, &p->infer, &p->score};
+    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
+        add_runs(info->g->ctx, list[i], runs);
+    }
+    return runs;
+}
+
+/** How a node runs, and whether in the bytes of an operand. */
+static const char *how(itc_ctx *ctx, const itc_node *n, const char *const *runs)
+{
+    const itc_value *v = n->n_out > 0 ? n->out[0] : NULL;
+    const char *text = v && runs[v->id] ? runs[v->id] : "";
+    if (n->op->alias) {
+        return "no code: the operand's bytes";
+    }
+    return v && v->storage && v->storage != v ? itc_format(ctx, "%s in place", text) : text;
+}
+
 static void write_nodes(const itc_model_info *info, itc_strbuf *b)
 {
     itc_graph *g = info->g;
-    heading(b, "Nodes: result, exponent, rounding site");
+    const char *const *runs = find_runs(info);
+    heading(b,
+            "Nodes: result, exponent, rounding site, kernel (instruction sets it is written for)");
     itc_strbuf_add(b, "value = mantissa * 2^e; @k is entry k of the run-time exponents: measured "
                       "by a node that\nrounds, the sum that is shown, or an operand's where "
-                      "mantissas only move.\n");
+                      "mantissas only move. A kernel without instruction sets is portable C.\n");
     for (int s = 0; s < ITC_SECTION_COUNT; s++) {
         const itc_node *before = NULL;
         for (int k = 0; k < g->section[s].n; k++) {
@@ -142,9 +195,9 @@ static void write_nodes(const itc_model_info *info, itc_strbuf *b)
             const char *e = v ? itc_name_exponent(g->ctx, &v->exp) : "";
             const char *name =
                 itc_format(g->ctx, "%s (%s)", shown(g->ctx, itc_name_node(n)), n->op->name);
-            itc_strbuf_printf(b, "  %-44s %-22s %-20s %s", name,
+            itc_strbuf_printf(b, "  %-44s %-22s %-20s %-10s %s", name,
                               v ? itc_type_text(g->ctx, &v->type) : "", e[0] ? e : "-",
-                              itc_name_site(g->ctx, n->site));
+                              itc_name_site(g->ctx, n->site), how(g->ctx, n, runs));
             end_line(b);
         }
     }
