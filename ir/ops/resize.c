@@ -35,6 +35,13 @@ typedef struct axis {
 
 /* ---- coordinates ---- */
 
+/** In single precision, as PyTorch and ONNX Runtime compute it: where a quotient is a whole number
+ * but for the rounding of the scale, it decides between neighbours. */
+static double single(double x)
+{
+    return (double)(float)x;
+}
+
 /** Coordinate in x of element j of y. */
 static double coordinate(const rules *r, const axis *a, int64_t j)
 {
@@ -44,10 +51,10 @@ static double coordinate(const rules *r, const axis *a, int64_t j)
         return a->out > 1 && out > 1 ? x * (in - 1) / (out - 1) : 0;
     }
     if (strcmp(c, "asymmetric") == 0) {
-        return x / a->scale;
+        return single(x / a->scale);
     }
     if (strcmp(c, "tf_half_pixel_for_nn") == 0) {
-        return (x + 0.5) / a->scale;
+        return single((x + 0.5) / a->scale);
     }
     if (strcmp(c, "tf_crop_and_resize") == 0) {
         return a->out > 1 && out > 1
@@ -57,7 +64,7 @@ static double coordinate(const rules *r, const axis *a, int64_t j)
     if (strcmp(c, "pytorch_half_pixel") == 0 && a->out == 1) {
         return -0.5;
     }
-    const double half = (x + 0.5) / a->scale - 0.5;
+    const double half = single(single((x + 0.5) / a->scale) - 0.5);
     if (strcmp(c, "half_pixel_symmetric") == 0) {
         return in / 2 * (1 - (double)a->out / out) + half;
     }
