@@ -19,6 +19,8 @@ typedef enum itc_role_in {
     ITC_IN_PARAM, /**< weights, biases, scales, embeddings: an initializer here is trained */
     ITC_IN_WEAK,  /**< an operand of Add or Mul: an initializer of rank >= 1 is trained, a Constant
                      is not */
+    ITC_IN_PART,  /**< data; but a weight that initializers alone shift or scale here is still one
+                     (standardised weights), as are those at a WEAK operand beside it */
     ITC_IN_STAT,  /**< running statistics */
     ITC_IN_CONST, /**< shapes, axes, ratios: must be known when compiling */
     ITC_IN_PASS,  /**< data movement: a parameter that passes through here is still one */

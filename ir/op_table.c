@@ -107,6 +107,7 @@ int itc_op_kinds(const itc_op_def *op, int i)
     case ITC_IN_DATA:
     case ITC_IN_PARAM:
     case ITC_IN_WEAK:
+    case ITC_IN_PART:
     case ITC_IN_STAT:
         break;
     }

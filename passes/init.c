@@ -85,11 +85,13 @@ static void start_bias(init *p, itc_value *v, int64_t fan_in)
     }
 }
 
+/** What a weight is computed from (a direction, a gain) keeps its start: `type` is NULL. */
 static void start(void *user, const itc_node *n, int operand, itc_value *v, const itc_type *type)
 {
     init *p = user;
     const bool ours = v->kind == ITC_VALUE_PARAM || v->kind == ITC_VALUE_STAT;
-    if (!ours || !v->data || !v->data->data || v->data->dtype != ITC_F32 || p->done[v->id]) {
+    if (!ours || !type || !v->data || !v->data->data || v->data->dtype != ITC_F32 ||
+        p->done[v->id]) {
         return;
     }
     const itc_start how = n->op->starts ? n->op->starts[operand] : ITC_START_KEEP;

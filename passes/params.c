@@ -2,7 +2,8 @@
  * params: which tensors are trained, state or constant.
  *
  * Invariant: afterwards each initializer that reaches a parameter operand (a weight, bias, scale
- * or embedding; through data movement alone) or that is joined with data (a class token) is PARAM,
+ * or embedding; through data movement, or shifted and scaled by initializers alone, as weights are
+ * that a model standardises) or that is joined with data (a class token) is PARAM,
  * each that reaches a running statistic is STAT, the others stay CONST; `reason` says why, for
  * `check`. Linear in the graph's size, times the initializers that are joined in one.
  */
@@ -131,6 +132,7 @@ static itc_type permuted(const itc_node *n, const itc_type *from)
 typedef struct origin {
     itc_value *v;
     itc_type type;
+    bool computed; /**< it has been shifted or scaled */
 } origin;
 
 typedef struct origins {
@@ -138,61 +140,102 @@ typedef struct origins {
     origin *list;
 } origins;
 
-static bool passes(const itc_node *n, int i)
+static bool moves(const itc_node *n, int i)
 {
     return n->in[i] && itc_op_role(n->op, i) == ITC_IN_PASS;
 }
 
-/** The initializers that n's result is made of, each once; none where it is made of data of run
- * time as well. taken[id] is the last node that took value id, in a number of its own. */
-static origins passed_on(itc_graph *g, const itc_node *n, const origins *of, int *taken, int number)
+/** Whether operand i of a node without data of run time is shifted or scaled. */
+static bool computes(const itc_node *n, int i)
 {
+    const itc_role_in role = itc_op_role(n->op, i);
+    return n->in[i] && (role == ITC_IN_PART || role == ITC_IN_WEAK);
+}
+
+/** What the visit knows so far, by value. */
+typedef struct search {
+    itc_graph *g;
+    origins *of;
+    bool *at_rest; /**< made of initializers alone */
+    int *taken;    /**< the last node that took the value, in a number of its own */
+} search;
+
+/** The initializers that n's result is made of, each once; none where data of run time is moved as
+ * well. */
+static origins passed_on(search *s, const itc_node *n, int number)
+{
+    const bool at_rest = n->n_out > 0 && n->out[0] && s->at_rest[n->out[0]->id];
     origins all = {0};
     int count = 0;
     for (int i = 0; i < n->n_in; i++) {
-        if (passes(n, i) && of[n->in[i]->id].n == 0) {
+        if (moves(n, i) && s->of[n->in[i]->id].n == 0) {
             return all;
         }
-        count += passes(n, i) ? of[n->in[i]->id].n : 0;
+        count += n->in[i] ? s->of[n->in[i]->id].n : 0;
     }
-    all.list = ITC_NEW_ARRAY(g->ctx, origin, count);
+    all.list = ITC_NEW_ARRAY(s->g->ctx, origin, count);
     for (int i = 0; i < n->n_in; i++) {
-        for (int k = 0; passes(n, i) && k < of[n->in[i]->id].n; k++) {
-            const origin *o = &of[n->in[i]->id].list[k];
-            if (taken[o->v->id] != number) {
-                taken[o->v->id] = number;
-                all.list[all.n++] = (origin){o->v, permuted(n, &o->type)};
+        const bool computed = at_rest && computes(n, i);
+        for (int k = 0; (moves(n, i) || computed) && k < s->of[n->in[i]->id].n; k++) {
+            const origin *o = &s->of[n->in[i]->id].list[k];
+            if (s->taken[o->v->id] != number) {
+                s->taken[o->v->id] = number;
+                all.list[all.n++] = (origin){o->v, permuted(n, &o->type), o->computed || computed};
             }
         }
     }
     return all;
 }
 
-void itc_params_visit(itc_graph *g, itc_params_visitor visit, void *user)
+static search search_new(itc_graph *g)
 {
-    origins *of = ITC_NEW_ARRAY(g->ctx, origins, g->n_values);
-    int *taken = ITC_NEW_ARRAY(g->ctx, int, g->n_values);
+    search s = {.g = g,
+                .of = ITC_NEW_ARRAY(g->ctx, origins, g->n_values),
+                .at_rest = ITC_NEW_ARRAY(g->ctx, bool, g->n_values),
+                .taken = ITC_NEW_ARRAY(g->ctx, int, g->n_values)};
     for (int i = 0; i < g->n_values; i++) {
         const itc_value_kind kind = g->values[i]->kind;
         if (kind == ITC_VALUE_CONST || kind == ITC_VALUE_PARAM || kind == ITC_VALUE_STAT) {
-            of[i] = (origins){1, ITC_NEW(g->ctx, origin)};
-            of[i].list[0] = (origin){g->values[i], g->values[i]->type};
+            s.of[i] = (origins){1, ITC_NEW(g->ctx, origin)};
+            s.of[i].list[0] = (origin){g->values[i], g->values[i]->type, false};
+            s.at_rest[i] = true;
         }
     }
+    return s;
+}
+
+/** Marks n's results that are made of initializers alone; without operands none are. */
+static void find_rest(search *s, const itc_node *n)
+{
+    bool rest = n->n_in > 0;
+    for (int i = 0; i < n->n_in; i++) {
+        rest = rest && (!n->in[i] || s->at_rest[n->in[i]->id]);
+    }
+    for (int i = 0; i < n->n_out; i++) {
+        if (n->out[i]) {
+            s->at_rest[n->out[i]->id] = rest;
+        }
+    }
+}
+
+void itc_params_visit(itc_graph *g, itc_params_visitor visit, void *user)
+{
+    search s = search_new(g);
     const itc_node_list *list = &g->section[ITC_FORWARD];
     for (int k = 0; k < list->n; k++) {
         const itc_node *n = list->node[k];
-        const origins all = passed_on(g, n, of, taken, k + 1);
+        find_rest(&s, n);
+        const origins all = passed_on(&s, n, k + 1);
         for (int i = 0; all.n > 0 && i < n->n_out; i++) {
             if (n->out[i]) {
-                of[n->out[i]->id] = all;
+                s.of[n->out[i]->id] = all;
             }
         }
         for (int i = 0; i < n->n_in; i++) {
-            for (int j = 0; (all.n == 0 || !passes(n, i)) && n->in[i] && j < of[n->in[i]->id].n;
+            for (int j = 0; (all.n == 0 || !moves(n, i)) && n->in[i] && j < s.of[n->in[i]->id].n;
                  j++) {
-                const origin *o = &of[n->in[i]->id].list[j];
-                visit(user, n, i, o->v, &o->type);
+                const origin *o = &s.of[n->in[i]->id].list[j];
+                visit(user, n, i, o->v, o->computed ? NULL : &o->type);
             }
         }
     }
@@ -201,10 +244,13 @@ void itc_params_visit(itc_graph *g, itc_params_visitor visit, void *user)
 static void mark_operand(void *user, const itc_node *n, int operand, itc_value *c,
                          const itc_type *type)
 {
-    (void)type;
-    /* what is joined with data stands beside it, as an addend does: a class token */
     const itc_role_in role = itc_op_role(n->op, operand);
-    mark(user, n, c, role == ITC_IN_PASS ? ITC_IN_WEAK : role);
+    const bool computed = type == NULL;
+    if (computed && role != ITC_IN_PARAM) { /* a table for other purposes, as like as not */
+        return;
+    }
+    /* what is joined with data stands beside it, as an addend does: a class token */
+    mark(user, n, c, role == ITC_IN_PASS || computed ? ITC_IN_WEAK : role);
 }
 
 itc_status itc_pass_params(itc_graph *g)

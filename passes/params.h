@@ -1,13 +1,14 @@
 /**
- * Initializers and the operands that they reach, through data movement alone.
+ * Initializers and the operands that they reach.
  */
 #ifndef ITC_PASSES_PARAMS_H
 #define ITC_PASSES_PARAMS_H
 
 #include "ir/op.h"
 
-/** Initializer c is operand `operand` of n, or part of it, there with the extents of `type`. Where
- * n moves data (ITC_IN_PASS), it joins c with data of run time. */
+/** Initializer c is operand `operand` of n, or part of it, there with the extents of `type`; NULL:
+ * the operand is computed from c and other initializers (ITC_IN_PART). Where n moves data
+ * (ITC_IN_PASS), it joins c with data of run time. */
 typedef void (*itc_params_visitor)(void *user, const itc_node *n, int operand, itc_value *c,
                                    const itc_type *type);
 

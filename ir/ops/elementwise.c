@@ -159,6 +159,7 @@ static itc_status neg_normalize(itc_graph *g, itc_node *n, itc_value **out)
 static const uint8_t binary_versions[] = {1, 6, 7, 13, 14, 0};
 static const uint8_t neg_versions[] = {1, 6, 13, 0};
 static const itc_role_in weak_roles[] = {ITC_IN_WEAK, ITC_IN_WEAK};
+static const itc_role_in part_roles[] = {ITC_IN_PART, ITC_IN_DATA};
 
 /** On plain integers: modulo 2^64, a quotient towards zero, 0 where the divisor is 0. */
 static itc_status integers_emit(itc_emit *e, const itc_node *n, itc_x_kind kind)
@@ -205,7 +206,7 @@ static itc_status neg_emit(itc_emit *e, const itc_node *n)
     };
 
 BINARY(Add, add_normalize, add_emit, weak_roles, "sum; of floats as Combine")
-BINARY(Sub, sub_normalize, sub_emit, NULL, "difference; of floats as Combine")
+BINARY(Sub, sub_normalize, sub_emit, part_roles, "difference; of floats as Combine")
 
 const itc_op_def itc_op_Neg = {
     .name = "Neg",
@@ -425,6 +426,7 @@ const itc_op_def itc_op_Div = {
     .out_max = 1,
     .opset_min = 7,
     .versions = binary_versions,
+    .roles = part_roles,
     .summary = "quotient; of floats by a constant number as Combine",
     .as_formula = div_formula,
     .kinds = ITC_KIND_NUMBER,
