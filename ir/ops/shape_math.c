@@ -336,7 +336,7 @@ const itc_op_def itc_op_Mod = {
     .infer = refuse_infer,
 };
 
-/* ---- Cast ---- */
+/* ---- Cast, CastLike ---- */
 
 /** Our type for one of ONNX's TensorProto.DataType; false for strings, complex and packed ones.
  * 16-bit and 64-bit floats are f32 here, unsigned integers the next wider signed one. */
@@ -352,8 +352,13 @@ static bool cast_type(int64_t onnx, itc_dtype *out)
     return true;
 }
 
+/** The type of the result: CastLike has it from a second operand. */
 static itc_status read_cast(itc_graph *g, const itc_node *n, itc_dtype *to)
 {
+    if (n->n_in > 1) {
+        *to = n->in[1]->type.dtype;
+        return ITC_OK;
+    }
     if (!cast_type(itc_int(n, "to"), to)) {
         return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0201",
                          "Cast to data type %lld of ONNX is "
@@ -367,7 +372,7 @@ static itc_status cast_fold(itc_graph *g, itc_node *n, itc_tensor **out)
 {
     const itc_tensor *x = itc_operand_const(n, 0);
     itc_dtype to = ITC_F32;
-    if (!all_data(n) || !x) {
+    if (!x || !x->data) {
         return ITC_OK;
     }
     ITC_TRY(read_cast(g, n, &to));
@@ -411,7 +416,7 @@ static itc_status cast_normalize(itc_graph *g, itc_node *n, itc_value **out)
         return ITC_OK;
     }
     return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0201",
-                     "Cast from %s to %s is supported only when compiling",
+                     "%s from %s to %s is supported only when compiling", n->op->name,
                      itc_dtype_name(x->dtype), itc_dtype_name(to));
 }
 
@@ -439,6 +444,35 @@ const itc_op_def itc_op_Cast = {
     .roles = (const itc_role_in[]){ITC_IN_PASS},
     .attrs = cast_attrs,
     .summary = "another element type, where that changes nothing",
+    .flags = ITC_OP_ELEMENTS,
+    .normalize = cast_normalize,
+    .fold = cast_fold,
+    .infer = refuse_infer,
+};
+
+static const itc_attr_spec cast_like_attrs[] = {
+    {.name = "round_mode", .kind = ITC_ATTR_STRING, .s = "up"},
+    {.name = "saturate", .kind = ITC_ATTR_INT, .i = 1},
+    {.name = NULL},
+};
+
+/**
+ * The element type of operand 1, whose elements do not matter; else as Cast.
+ * Source  ONNX CastLike-15, -19, -21, -23, -24, -25
+ */
+const itc_op_def itc_op_CastLike = {
+    .name = "CastLike",
+    .domain = "",
+    .in_min = 2,
+    .in_max = 2,
+    .out_min = 1,
+    .out_max = 1,
+    .opset_min = 15,
+    .versions = (const uint8_t[]){15, 19, 21, 23, 24, 25, 0},
+    .roles = (const itc_role_in[]){ITC_IN_PASS, ITC_IN_DATA},
+    .kinds = ITC_KIND_ANY,
+    .attrs = cast_like_attrs,
+    .summary = "the element type of another operand, where that changes nothing",
     .flags = ITC_OP_ELEMENTS,
     .normalize = cast_normalize,
     .fold = cast_fold,

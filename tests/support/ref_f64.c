@@ -571,6 +571,7 @@ static const ref_operator table[] = {
     {"Neg", eval_unary},           {"Relu", eval_unary},
     {"LeakyRelu", eval_unary},     {"Clip", eval_unary},
     {"Identity", eval_unary},      {"Dropout", eval_dropout},
+    {"CastLike", eval_unary},
     {"Gemm", eval_gemm},           {"MatMul", eval_matmul},
     {"Conv", eval_conv},           {"MaxPool", eval_pool},
     {"ConvTranspose", eval_conv_transpose},

@@ -161,6 +161,7 @@ static void activations(void **state)
         UNARY("13", "Tanh(a)"),
         UNARY("2,3,4", "Tanh(a)"),
         UNARY("3,4", "Neg(a)"),
+        {.text = "opset 15;" X("3") "c = CastLike(a, p); y = Tanh(c)"},
         UNARY("3,4", "Identity(a)"),
         {.text = X("17") "const l [] -0.4; const h [] 0.6; y = Clip(a, l, h)"},
         {.text = X("17") "const h [] 0.3; y = Clip(a, _, h)"},

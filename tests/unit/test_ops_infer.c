@@ -384,6 +384,8 @@ static void views_and_transposes(void **state)
         {"Cast", {"i32[N,3]"}, "to=7", "i32[N,3]", 0},
         {"Cast", {"i64[N,3]"}, "to=1", "E0201", 0},
         {"Cast", {"f32[N,3]"}, "to=8", "E0201", 0},
+        {"CastLike", {"f32[N,3]", "f32[2]"}, "", "f32[N,3]", 15},
+        {"CastLike", {"i64[N,3]", "f32[2]"}, "", "E0201", 15},
     };
     CHECK_CASES(cases)
 }
