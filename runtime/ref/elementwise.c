@@ -94,7 +94,7 @@ static bool empty(const itr_binary_args *v)
             }                                                                                      \
         }                                                                                          \
     }                                                                                              \
-    void itr_##name##_ref(const itr_binary_args *v)                                                \
+    void ITR_KERNEL(name)(const itr_binary_args *v)                                                \
     {                                                                                              \
         axes s = merge(v);                                                                         \
         type_y *y = (type_y *)v->y;                                                                \
@@ -184,30 +184,59 @@ static int32_t within(int32_t v, int32_t limit)
     return v > limit ? limit : v < -limit ? -limit : v;
 }
 
+/** A part of a clip or of its gradient: elements pass where lo <= x <= hi. */
+typedef struct clip_part {
+    const itr_clip_args *a;
+    int32_t lo, hi;
+} clip_part;
+
+enum { CLIP_GRAIN = 1 << 15 };
+
 #define DEFINE_CLIP(name, type, bits)                                                              \
-    void itr_clip_##name##_ref(const itr_clip_args *a)                                             \
+    static void clip_##name(void *user, int64_t begin, int64_t end)                                \
     {                                                                                              \
-        const type *x = (const type *)a->x;                                                        \
-        type *y = (type *)a->y;                                                                    \
-        int32_t bound_lo, bound_hi;                                                                \
-        clip_bounds(a, bits, &bound_lo, &bound_hi);                                                \
-        const type lo = (type)within(bound_lo, (int32_t)itr_limit(bits));                          \
-        const type hi = (type)within(bound_hi, (int32_t)itr_limit(bits));                          \
-        for (int64_t i = 0; i < a->n; i++) {                                                       \
+        const clip_part *p = (const clip_part *)user;                                              \
+        const type *x = (const type *)p->a->x;                                                     \
+        type *y = (type *)p->a->y;                                                                 \
+        const type lo = (type)p->lo, hi = (type)p->hi;                                             \
+        for (int64_t i = begin; i < end; i++) {                                                    \
             const type v = x[i] > lo ? x[i] : lo;                                                  \
             y[i] = v < hi ? v : hi;                                                                \
         }                                                                                          \
     }                                                                                              \
-    void itr_clip_grad_##name##name##_ref(const itr_clip_args *a)                                  \
+    static void clip_grad_##name(void *user, int64_t begin, int64_t end)                           \
     {                                                                                              \
-        const type *x = (const type *)a->x;                                                        \
-        const type *dy = (const type *)a->dy;                                                      \
-        type *y = (type *)a->y;                                                                    \
-        int32_t lo, hi;                                                                            \
-        clip_bounds(a, bits, &lo, &hi);                                                            \
-        for (int64_t i = 0; i < a->n; i++) {                                                       \
-            y[i] = (type)(lo < x[i] && x[i] < hi ? dy[i] : 0);                                     \
+        const clip_part *p = (const clip_part *)user;                                              \
+        const type *x = (const type *)p->a->x;                                                     \
+        const type *dy = (const type *)p->a->dy;                                                   \
+        type *y = (type *)p->a->y;                                                                 \
+        const type lo = (type)p->lo, hi = (type)p->hi;                                             \
+        for (int64_t i = begin; i < end; i++) {                                                    \
+            const type passes = (type) - ((x[i] >= lo) & (x[i] <= hi));                            \
+            y[i] = (type)(dy[i] & passes);                                                         \
         }                                                                                          \
+    }                                                                                              \
+    void ITR_KERNEL(clip_##name)(const itr_clip_args *a)                                           \
+    {                                                                                              \
+        clip_part p = {.a = a};                                                                    \
+        clip_bounds(a, bits, &p.lo, &p.hi);                                                        \
+        p.lo = within(p.lo, (int32_t)itr_limit(bits));                                             \
+        p.hi = within(p.hi, (int32_t)itr_limit(bits));                                             \
+        itr_parallel(a->pool, a->n, CLIP_GRAIN, clip_##name, &p);                                  \
+    }                                                                                              \
+    void ITR_KERNEL(clip_grad_##name##name)(const itr_clip_args *a)                                \
+    {                                                                                              \
+        clip_part p = {.a = a};                                                                    \
+        clip_bounds(a, bits, &p.lo, &p.hi);                                                        \
+        /* strictly between, in the type: lo < x is lo + 1 <= x, and nothing is above every x */   \
+        if (p.lo >= (int32_t)itr_limit(bits) || p.hi <= -(int32_t)itr_limit(bits)) {               \
+            p.lo = 1;                                                                              \
+            p.hi = 0;                                                                              \
+        } else {                                                                                   \
+            p.lo = within(p.lo + 1, (int32_t)itr_limit(bits));                                     \
+            p.hi = within(p.hi - 1, (int32_t)itr_limit(bits));                                     \
+        }                                                                                          \
+        itr_parallel(a->pool, a->n, CLIP_GRAIN, clip_grad_##name, &p);                             \
     }
 DEFINE_CLIP(i8, int8_t, 8)
 DEFINE_CLIP(i16, int16_t, 16)

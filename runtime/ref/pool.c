@@ -17,22 +17,22 @@
 
 #include "pool_window.h"
 
-#define POOL_MAX itr_maxpool_i8_ref
-#define POOL_MAX_GRAD itr_maxpool_grad_i8i32_ref
+#define POOL_MAX ITR_KERNEL(maxpool_i8)
+#define POOL_MAX_GRAD ITR_KERNEL(maxpool_grad_i8i32)
 #define POOL_IN int8_t
 #define POOL_LOWEST INT8_MIN
 #define POOL_LOCAL(name) max_i8_##name
 #include "pool_max.h"
 
-#define POOL_MAX itr_maxpool_i16_ref
-#define POOL_MAX_GRAD itr_maxpool_grad_i16i32_ref
+#define POOL_MAX ITR_KERNEL(maxpool_i16)
+#define POOL_MAX_GRAD ITR_KERNEL(maxpool_grad_i16i32)
 #define POOL_IN int16_t
 #define POOL_LOWEST INT16_MIN
 #define POOL_LOCAL(name) max_i16_##name
 #include "pool_max.h"
 
-#define POOL_SUM itr_sumpool_i8i32_ref
-#define POOL_SUM_GRAD itr_sumpool_grad_i8i32_ref
+#define POOL_SUM ITR_KERNEL(sumpool_i8i32)
+#define POOL_SUM_GRAD ITR_KERNEL(sumpool_grad_i8i32)
 #define POOL_IN int8_t
 #define POOL_OUT int32_t
 #define POOL_WEIGHT(count) 1
@@ -40,8 +40,8 @@
 #define POOL_LOCAL(name) sum_i8_##name
 #include "pool_sum.h"
 
-#define POOL_SUM itr_sumpool_i16i32_ref
-#define POOL_SUM_GRAD itr_sumpool_grad_i16i32_ref
+#define POOL_SUM ITR_KERNEL(sumpool_i16i32)
+#define POOL_SUM_GRAD ITR_KERNEL(sumpool_grad_i16i32)
 #define POOL_IN int16_t
 #define POOL_OUT int32_t
 #define POOL_WEIGHT(count) 1
@@ -68,8 +68,8 @@ static void scale_row(const itr_pool_axis *cols, int64_t high, bool include_pad,
     }
 }
 
-#define POOL_SUM itr_avgpool_i8i64_ref
-#define POOL_SUM_GRAD itr_avgpool_grad_i8i64_ref
+#define POOL_SUM ITR_KERNEL(avgpool_i8i64)
+#define POOL_SUM_GRAD ITR_KERNEL(avgpool_grad_i8i64)
 #define POOL_IN int8_t
 #define POOL_OUT int64_t
 #define POOL_WEIGHT(count) reciprocal(count)
@@ -77,8 +77,8 @@ static void scale_row(const itr_pool_axis *cols, int64_t high, bool include_pad,
 #define POOL_LOCAL(name) mean_i8_##name
 #include "pool_sum.h"
 
-#define POOL_SUM itr_avgpool_i16i64_ref
-#define POOL_SUM_GRAD itr_avgpool_grad_i16i64_ref
+#define POOL_SUM ITR_KERNEL(avgpool_i16i64)
+#define POOL_SUM_GRAD ITR_KERNEL(avgpool_grad_i16i64)
 #define POOL_IN int16_t
 #define POOL_OUT int64_t
 #define POOL_WEIGHT(count) reciprocal(count)

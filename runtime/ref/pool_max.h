@@ -47,16 +47,54 @@ static void POOL_LOCAL(row)(const itr_pool_axis *cols, const itr_pool_window *v,
     }
 }
 
-void POOL_MAX(const itr_pool_args *a)
+/**
+ * The same where every window lies inside, `taps` taps a row: a key holds the element above the
+ * place of its tap, counted backwards, so that the largest key is that of the first maximum.
+ */
+static inline void POOL_LOCAL(keys)(const itr_pool_axis *rows, const itr_pool_axis *cols,
+                                    int64_t start, int32_t high, int32_t taps, const POOL_IN *x,
+                                    POOL_IN *restrict y, int32_t *restrict index)
 {
+    const int32_t last = high * taps - 1;
+    for (int64_t i = 0; i < cols->windows; i++) {
+        const int64_t at = start * cols->n + i * cols->stride;
+        int32_t best = INT32_MIN;
+        for (int32_t ky = 0; ky < high; ky++) {
+            const POOL_IN *line = x + at + ky * rows->dilation * cols->n;
+            for (int32_t kx = 0; kx < taps; kx++) {
+                const int32_t key = line[kx * cols->dilation] * ITR_POOL_TAPS + last;
+                const int32_t k = key - ky * taps - kx;
+                best = k > best ? k : best;
+            }
+        }
+        y[i] = (POOL_IN)(best >> ITR_POOL_TAP_BITS);
+        if (index) {
+            const int32_t tap = last - (best & (ITR_POOL_TAPS - 1)), row = tap / taps;
+            index[i] = (int32_t)(at + row * rows->dilation * cols->n +
+                                 (tap - row * taps) * cols->dilation);
+        }
+    }
+}
+
+static void POOL_LOCAL(max_planes)(void *user, int64_t begin, int64_t end)
+{
+    const itr_pool_args *a = (const itr_pool_args *)user;
     const itr_pool_axis rows = itr_pool_rows(a), cols = itr_pool_cols(a);
-    const POOL_IN *x = (const POOL_IN *)a->x;
-    POOL_IN *y = (POOL_IN *)a->y;
-    int32_t *index = (int32_t *)a->index;
-    for (int64_t p = 0; p < a->planes; p++) {
+    const POOL_IN *x = (const POOL_IN *)a->x + begin * a->h * a->w;
+    POOL_IN *y = (POOL_IN *)a->y + begin * a->oh * a->ow;
+    int32_t *index = a->index ? (int32_t *)a->index + begin * a->oh * a->ow : NULL;
+    const bool inside = itr_pool_inside(&cols) && rows.taps * cols.taps <= ITR_POOL_TAPS;
+    for (int64_t p = begin; p < end; p++) {
         for (int64_t oy = 0; oy < a->oh; oy++) {
             const itr_pool_window v = itr_pool_at(&rows, oy, false);
-            POOL_LOCAL(row)(&cols, &v, rows.dilation, x, y, index);
+            if (inside && v.first == 0 && v.end == 2 && cols.taps == 2) {
+                POOL_LOCAL(keys)(&rows, &cols, v.start, 2, 2, x, y, index);
+            } else if (inside && v.first == 0 && v.end == rows.taps) {
+                POOL_LOCAL(keys)
+                (&rows, &cols, v.start, (int32_t)rows.taps, (int32_t)cols.taps, x, y, index);
+            } else {
+                POOL_LOCAL(row)(&cols, &v, rows.dilation, x, y, index);
+            }
             y += a->ow;
             index = index ? index + a->ow : NULL;
         }
@@ -64,13 +102,20 @@ void POOL_MAX(const itr_pool_args *a)
     }
 }
 
-void POOL_MAX_GRAD(const itr_maxpool_grad_args *a)
+void POOL_MAX(const itr_pool_args *a)
 {
-    const POOL_IN *dy = (const POOL_IN *)a->dy;
-    const int32_t *index = (const int32_t *)a->index;
-    int32_t *dx = (int32_t *)a->dx;
-    memset(dx, 0, (size_t)(a->planes * a->plane_in) * sizeof *dx);
-    for (int64_t p = 0; p < a->planes; p++) {
+    itr_pool_args own = *a;
+    itr_parallel(a->pool, a->planes, itr_pool_grain(a->h * a->w), POOL_LOCAL(max_planes), &own);
+}
+
+static void POOL_LOCAL(grad_planes)(void *user, int64_t begin, int64_t end)
+{
+    const itr_maxpool_grad_args *a = (const itr_maxpool_grad_args *)user;
+    const POOL_IN *dy = (const POOL_IN *)a->dy + begin * a->plane_out;
+    const int32_t *index = (const int32_t *)a->index + begin * a->plane_out;
+    int32_t *dx = (int32_t *)a->dx + begin * a->plane_in;
+    memset(dx, 0, (size_t)((end - begin) * a->plane_in) * sizeof *dx);
+    for (int64_t p = begin; p < end; p++) {
         for (int64_t i = 0; i < a->plane_out; i++) {
             if (index[i] >= 0) {
                 dx[index[i]] += dy[i];
@@ -80,6 +125,12 @@ void POOL_MAX_GRAD(const itr_maxpool_grad_args *a)
         index += a->plane_out;
         dx += a->plane_in;
     }
+}
+
+void POOL_MAX_GRAD(const itr_maxpool_grad_args *a)
+{
+    itr_maxpool_grad_args own = *a;
+    itr_parallel(a->pool, a->planes, itr_pool_grain(a->plane_in), POOL_LOCAL(grad_planes), &own);
 }
 
 #undef POOL_MAX

@@ -31,12 +31,13 @@ static void POOL_LOCAL(row)(const itr_pool_axis *cols, const itr_pool_window *v,
     }
 }
 
-void POOL_SUM(const itr_pool_args *a)
+static void POOL_LOCAL(sum_planes)(void *user, int64_t begin, int64_t end)
 {
+    const itr_pool_args *a = (const itr_pool_args *)user;
     const itr_pool_axis rows = itr_pool_rows(a), cols = itr_pool_cols(a);
-    const POOL_IN *x = (const POOL_IN *)a->x;
-    POOL_OUT *y = (POOL_OUT *)a->y;
-    for (int64_t p = 0; p < a->planes; p++) {
+    const POOL_IN *x = (const POOL_IN *)a->x + begin * a->h * a->w;
+    POOL_OUT *y = (POOL_OUT *)a->y + begin * a->oh * a->ow;
+    for (int64_t p = begin; p < end; p++) {
         for (int64_t oy = 0; oy < a->oh; oy++) {
             const itr_pool_window v = itr_pool_at(&rows, oy, a->count_include_pad);
             POOL_LOCAL(row)(&cols, &v, rows.dilation, x, y);
@@ -45,6 +46,12 @@ void POOL_SUM(const itr_pool_args *a)
         }
         x += a->h * a->w;
     }
+}
+
+void POOL_SUM(const itr_pool_args *a)
+{
+    itr_pool_args own = *a;
+    itr_parallel(a->pool, a->planes, itr_pool_grain(a->h * a->w), POOL_LOCAL(sum_planes), &own);
 }
 
 /** Adds g to every element of one window. */
@@ -60,13 +67,14 @@ static void POOL_LOCAL(spread)(const itr_pool_axis *rows, const itr_pool_axis *c
     }
 }
 
-void POOL_SUM_GRAD(const itr_pool_args *a)
+static void POOL_LOCAL(grad_planes)(void *user, int64_t begin, int64_t end)
 {
+    const itr_pool_args *a = (const itr_pool_args *)user;
     const itr_pool_axis rows = itr_pool_rows(a), cols = itr_pool_cols(a);
-    const POOL_IN *dy = (const POOL_IN *)a->x;
-    POOL_OUT *dx = (POOL_OUT *)a->y;
-    memset(dx, 0, (size_t)(a->planes * a->h * a->w) * sizeof *dx);
-    for (int64_t p = 0; p < a->planes; p++) {
+    const POOL_IN *dy = (const POOL_IN *)a->x + begin * a->oh * a->ow;
+    POOL_OUT *dx = (POOL_OUT *)a->y + begin * a->h * a->w;
+    memset(dx, 0, (size_t)((end - begin) * a->h * a->w) * sizeof *dx);
+    for (int64_t p = begin; p < end; p++) {
         for (int64_t oy = 0; oy < a->oh; oy++) {
             const itr_pool_window v = itr_pool_at(&rows, oy, a->count_include_pad);
             for (int64_t ox = 0; ox < a->ow; ox++) {
@@ -77,6 +85,12 @@ void POOL_SUM_GRAD(const itr_pool_args *a)
         }
         dx += a->h * a->w;
     }
+}
+
+void POOL_SUM_GRAD(const itr_pool_args *a)
+{
+    itr_pool_args own = *a;
+    itr_parallel(a->pool, a->planes, itr_pool_grain(a->h * a->w), POOL_LOCAL(grad_planes), &own);
 }
 
 #undef POOL_SUM

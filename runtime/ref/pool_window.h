@@ -6,6 +6,9 @@
 
 #include "../kernel.h"
 
+/** Taps of a window that a key has room for (pool_max.h). */
+enum { ITR_POOL_TAP_BITS = 8, ITR_POOL_TAPS = 1 << ITR_POOL_TAP_BITS };
+
 /** One axis: tap k of window o is at o * stride - pad + k * dilation of n elements. */
 typedef struct itr_pool_axis {
     int64_t n, windows, taps, stride, dilation, pad, pad_end;
@@ -67,6 +70,18 @@ static inline void itr_pool_span(const itr_pool_axis *x, int64_t k, int64_t *fir
     *end = offset >= x->n ? 0 : itr_pool_ceil(x->n - offset, x->stride);
     *end = *end < x->windows ? *end : x->windows;
     *first = *first < *end ? *first : *end;
+}
+
+/** Whether every window has all its taps inside. */
+static inline bool itr_pool_inside(const itr_pool_axis *x)
+{
+    return x->pad == 0 && (x->windows - 1) * x->stride + (x->taps - 1) * x->dilation < x->n;
+}
+
+/** Planes of `elements` that are worth a thread. */
+static inline int64_t itr_pool_grain(int64_t elements)
+{
+    return 1 + 16384 / (elements + 1);
 }
 
 #endif

@@ -29,6 +29,7 @@ DEFINE_RUN(run_i8, int8_t)
 DEFINE_RUN(run_i16, int16_t)
 
 #define REDUCE_NAME ITR_KERNEL(reduce_sum_i8i32)
+#define REDUCE_LOCAL(name) i8i32_##name
 #define REDUCE_IN int8_t
 #define REDUCE_OUT int32_t
 #define REDUCE_ACC int32_t
@@ -36,6 +37,7 @@ DEFINE_RUN(run_i16, int16_t)
 #include "reduce_sum.h"
 
 #define REDUCE_NAME ITR_KERNEL(reduce_sum_i8i64)
+#define REDUCE_LOCAL(name) i8i64_##name
 #define REDUCE_IN int8_t
 #define REDUCE_OUT int64_t
 #define REDUCE_ACC int64_t
@@ -43,6 +45,7 @@ DEFINE_RUN(run_i16, int16_t)
 #include "reduce_sum.h"
 
 #define REDUCE_NAME ITR_KERNEL(reduce_sum_i16i64)
+#define REDUCE_LOCAL(name) i16i64_##name
 #define REDUCE_IN int16_t
 #define REDUCE_OUT int64_t
 #define REDUCE_ACC int64_t

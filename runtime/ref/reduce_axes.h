@@ -6,6 +6,9 @@
 
 #include "../kernel.h"
 
+/** Results that are summed side by side; elements that are worth a thread. */
+enum { ITR_REDUCE_TILE = 128, ITR_REDUCE_GRAIN = 16384 };
+
 /** Loops over some axes of x; `at` counts, `offset` is where x is. */
 typedef struct itr_axes {
     int n;
@@ -39,6 +42,27 @@ static inline bool itr_axes_next(itr_axes *s)
         s->at[i] = 0;
     }
     return false;
+}
+
+/** How many places the axes have. */
+static inline int64_t itr_axes_count(const itr_axes *s)
+{
+    int64_t n = 1;
+    for (int i = 0; i < s->n; i++) {
+        n *= s->size[i];
+    }
+    return n;
+}
+
+/** Goes to place `index` of them. */
+static inline void itr_axes_seek(itr_axes *s, int64_t index)
+{
+    s->offset = 0;
+    for (int i = 0; i < s->n; i++) {
+        s->at[i] = index % s->size[i];
+        s->offset += s->at[i] * s->stride[i];
+        index /= s->size[i];
+    }
 }
 
 static inline itr_reduction itr_reduction_of(const itr_reduce_args *a)

@@ -10,6 +10,9 @@
  */
 #include "../kernel.h"
 
+/** Products that are worth a thread. */
+enum { GRAIN = 16384 };
+
 /** Loops over some axes; axis 0 is the fastest. */
 typedef struct loops {
     int n;
@@ -43,6 +46,28 @@ static bool next(loops *l, int from)
         l->at[i] = 0;
     }
     return false;
+}
+
+/** How many places the axes have; at least 0. */
+static int64_t places(const loops *l)
+{
+    int64_t n = 1;
+    for (int i = 0; i < l->n; i++) {
+        n *= l->size[i];
+    }
+    return n;
+}
+
+/** Goes to place `index`. */
+static void seek(loops *l, int64_t index)
+{
+    l->a = l->b = 0;
+    for (int i = 0; i < l->n; i++) {
+        l->at[i] = index % l->size[i];
+        l->a += l->at[i] * l->a_step[i];
+        l->b += l->at[i] * l->b_step[i];
+        index /= l->size[i];
+    }
 }
 
 /** Axes that are kept and axes that are summed. False: y has no element. */
@@ -90,15 +115,15 @@ static bool loops_of(const itr_reduce_dot_args *v, loops *kept, loops *summed, b
         }                                                                                          \
         return sum;                                                                                \
     }                                                                                              \
-    void ITR_KERNEL(reduce_dot_##name)(const itr_reduce_dot_args *v)                                 \
+    static void name##_part(void *user, int64_t begin, int64_t end)                                \
     {                                                                                              \
+        const itr_reduce_dot_args *v = (const itr_reduce_dot_args *)user;                          \
         loops kept, summed;                                                                        \
         bool nothing = false;                                                                      \
         type_y *y = (type_y *)v->y;                                                                \
-        if (!loops_of(v, &kept, &summed, &nothing)) {                                              \
-            return;                                                                                \
-        }                                                                                          \
-        do {                                                                                       \
+        loops_of(v, &kept, &summed, &nothing);                                                     \
+        seek(&kept, begin);                                                                        \
+        for (int64_t i = begin; i < end; i++) {                                                    \
             int64_t sum = 0;                                                                       \
             do {                                                                                   \
                 if (!nothing) {                                                                    \
@@ -107,8 +132,19 @@ static bool loops_of(const itr_reduce_dot_args *v, loops *kept, loops *summed, b
                                       summed.a_step[0], summed.b_step[0]);                         \
                 }                                                                                  \
             } while (next(&summed, 1));                                                            \
-            *y++ = (type_y)sum;                                                                    \
-        } while (next(&kept, 0));                                                                  \
+            y[i] = (type_y)sum;                                                                    \
+            next(&kept, 0);                                                                        \
+        }                                                                                          \
+    }                                                                                              \
+    void ITR_KERNEL(reduce_dot_##name)(const itr_reduce_dot_args *v)                               \
+    {                                                                                              \
+        itr_reduce_dot_args own = *v;                                                              \
+        loops kept, summed;                                                                        \
+        bool nothing = false;                                                                      \
+        if (loops_of(v, &kept, &summed, &nothing)) {                                               \
+            itr_parallel(v->pool, places(&kept), 1 + GRAIN / (1 + places(&summed)), name##_part,   \
+                         &own);                                                                    \
+        }                                                                                          \
     }
 DEFINE_DOT(i8i8i32, int8_t, int8_t, int32_t, int32_t, 65536)
 DEFINE_DOT(i8i8i64, int8_t, int8_t, int64_t, int32_t, 65536)

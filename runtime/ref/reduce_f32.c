@@ -21,6 +21,7 @@ static double run_f32(const float *x, int64_t n)
 }
 
 #define REDUCE_NAME itr_reduce_sum_f32_ref
+#define REDUCE_LOCAL(name) f32_##name
 #define REDUCE_IN float
 #define REDUCE_OUT float
 #define REDUCE_ACC double

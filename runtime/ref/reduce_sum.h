@@ -1,39 +1,49 @@
 /**
- * Template of a sum over axes: REDUCE_NAME, REDUCE_IN, REDUCE_OUT, REDUCE_ACC and REDUCE_RUN (the
- * sum of n neighbours) are defined by the file that includes this.
+ * Template of a sum over axes: REDUCE_NAME, REDUCE_IN, REDUCE_OUT, REDUCE_ACC, REDUCE_RUN (the sum
+ * of n neighbours) and REDUCE_LOCAL(name) are defined by the file that includes this.
  */
-void REDUCE_NAME(const itr_reduce_args *a)
+/** Results [begin, end), counted in tiles of neighbours. */
+static void REDUCE_LOCAL(tiles)(void *user, int64_t begin, int64_t end)
 {
-    enum { TILE = 128 };
+    enum { TILE = ITR_REDUCE_TILE };
+    const itr_reduce_args *a = (const itr_reduce_args *)user;
     const REDUCE_IN *x = (const REDUCE_IN *)a->x;
     REDUCE_OUT *y = (REDUCE_OUT *)a->y;
     itr_reduction r = itr_reduction_of(a);
-    if (r.empty) {
-        return;
-    }
-    const int64_t width = r.inner_kept ? r.inner : 1;
-    do {
-        for (int64_t j0 = 0; j0 < width; j0 += TILE) {
-            const int64_t n = width - j0 < TILE ? width - j0 : TILE;
-            REDUCE_ACC acc[TILE] = {0};
-            bool more = !r.empty_sum;
-            while (more) {
-                const REDUCE_IN *from = x + r.kept.offset + r.summed.offset + j0;
-                if (r.inner_kept) {
-                    for (int64_t j = 0; j < n; j++) {
-                        acc[j] = (REDUCE_ACC)(acc[j] + from[j]);
-                    }
-                } else {
-                    acc[0] = (REDUCE_ACC)(acc[0] + (REDUCE_ACC)REDUCE_RUN(from, r.inner));
+    const int64_t width = r.inner_kept ? r.inner : 1, tiles = (width + TILE - 1) / TILE;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t j0 = i % tiles * TILE, n = width - j0 < TILE ? width - j0 : TILE;
+        REDUCE_ACC acc[TILE] = {0};
+        bool more = !r.empty_sum;
+        itr_axes_seek(&r.kept, i / tiles);
+        while (more) {
+            const REDUCE_IN *from = x + r.kept.offset + r.summed.offset + j0;
+            if (r.inner_kept) {
+                for (int64_t j = 0; j < n; j++) {
+                    acc[j] = (REDUCE_ACC)(acc[j] + from[j]);
                 }
-                more = itr_axes_next(&r.summed);
+            } else {
+                acc[0] = (REDUCE_ACC)(acc[0] + (REDUCE_ACC)REDUCE_RUN(from, r.inner));
             }
-            for (int64_t j = 0; j < n; j++) {
-                y[j0 + j] = (REDUCE_OUT)acc[j];
-            }
+            more = itr_axes_next(&r.summed);
         }
-        y += width;
-    } while (itr_axes_next(&r.kept));
+        for (int64_t j = 0; j < n; j++) {
+            y[i / tiles * width + j0 + j] = (REDUCE_OUT)acc[j];
+        }
+    }
+}
+
+void REDUCE_NAME(const itr_reduce_args *a)
+{
+    enum { TILE = ITR_REDUCE_TILE };
+    itr_reduce_args own = *a;
+    const itr_reduction r = itr_reduction_of(a);
+    const int64_t width = r.inner_kept ? r.inner : 1;
+    const int64_t summed = itr_axes_count(&r.summed) * (r.inner_kept ? TILE : r.inner);
+    if (!r.empty) {
+        itr_parallel(a->pool, itr_axes_count(&r.kept) * ((width + TILE - 1) / TILE),
+                     1 + ITR_REDUCE_GRAIN / (summed + 1), REDUCE_LOCAL(tiles), &own);
+    }
 }
 
 #undef REDUCE_NAME
@@ -41,3 +51,4 @@ void REDUCE_NAME(const itr_reduce_args *a)
 #undef REDUCE_OUT
 #undef REDUCE_ACC
 #undef REDUCE_RUN
+#undef REDUCE_LOCAL

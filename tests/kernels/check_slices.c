@@ -1,27 +1,9 @@
 /* Variants of what is computed once a slice: normalisation, sums and sums of products over axes. */
 #include "variants.h"
 
-typedef void (*any_args)(const void *a);
-
 enum { SLICES = 9, ROOM = 1 << 16 };
 
 static unsigned char x[ROOM * 4], b[ROOM * 2];
-
-/** Runs both kernels into buffers of `size` bytes at *out and compares them, guards included. */
-static void compare(const variant *v, const void *args, void **out, size_t size)
-{
-    buffer want = buffer_new(size, 0), found = buffer_new(size, 8);
-    *out = want.at;
-    ((any_args)v->ref)(args);
-    *out = found.at;
-    ((any_args)v->run)(args);
-    if (memcmp(want.at, found.at, size) != 0) {
-        fail_msg("%s of %s differs", v->level, v->kernel);
-    }
-    buffer_check(&found, v->kernel);
-    buffer_free(&want);
-    buffer_free(&found);
-}
 
 /** Every result of norm_stats lies in one struct, so that it is compared as a whole. */
 typedef struct numbers {
@@ -74,7 +56,7 @@ static void norm_stats(const variant *v)
         if (k == 1) {
             itr_pool_resize(&pool, (int32_t)random_in(1, 3));
         }
-        ((any_args)(k ? v->run : v->ref))(&a);
+        ((any_call)(k ? v->run : v->ref))(&a);
     }
     itr_pool_resize(&pool, 1);
     assert_memory_equal(&n[0], &n[1], sizeof n[0]);
@@ -90,7 +72,7 @@ static void reduce(const variant *v)
         kept *= (a.reduce_mask >> i & 1) != 0 ? 1 : (size_t)a.shape[i];
     }
     random_fill(x, (size_t)(a.shape[0] * a.shape[1] * a.shape[2]), in16, (data)random_in(0, 2));
-    compare(v, &a, &a.y, kept * (strstr(v->kernel, "i32") ? 4 : 8));
+    variant_compare(v, &a, &a.y, &a.pool, kept * (strstr(v->kernel, "i32") ? 4 : 8));
 }
 
 static void reduce_dot(const variant *v)
@@ -111,7 +93,7 @@ static void reduce_dot(const variant *v)
     }
     random_fill(x, (size_t)step[0], a16, (data)random_in(0, 2));
     random_fill(b, (size_t)step[1], b16, (data)random_in(0, 2));
-    compare(v, &a, &a.y, kept * (strstr(v->kernel, "i32") ? 4 : 8));
+    variant_compare(v, &a, &a.y, &a.pool, kept * (strstr(v->kernel, "i32") ? 4 : 8));
 }
 
 static void variants_equal_ref(void **state)

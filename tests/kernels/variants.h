@@ -139,4 +139,28 @@ static inline void buffer_free(buffer *b)
     b->base = NULL;
 }
 
+typedef void (*any_call)(const void *a);
+
+/** Runs both kernels, the variant with a pool of 1 to 3 threads, into buffers of `size` bytes at
+ * *out and compares them, guards included. */
+static inline void variant_compare(const variant *v, const void *args, void **out, itr_pool **pool,
+                                   size_t size)
+{
+    buffer want = buffer_new(size, 0), found = buffer_new(size, 8);
+    itr_pool threads = {0};
+    *out = want.at;
+    ((any_call)v->ref)(args);
+    itr_pool_resize(&threads, (int32_t)random_in(1, 3));
+    *pool = &threads;
+    *out = found.at;
+    ((any_call)v->run)(args);
+    itr_pool_resize(&threads, 1);
+    if (memcmp(want.at, found.at, size) != 0) {
+        fail_msg("%s of %s differs", v->level, v->kernel);
+    }
+    buffer_check(&found, v->kernel);
+    buffer_free(&want);
+    buffer_free(&found);
+}
+
 #endif

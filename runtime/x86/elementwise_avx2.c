@@ -1,0 +1,14 @@
+/**
+ * Products, quotients and bounds: ref/elementwise.c, compiled for this instruction set.
+ */
+#include "../cpu.h"
+
+#ifdef ITR_X86
+#include "begin_avx2.h"
+
+#undef ITR_KERNEL
+#define ITR_KERNEL(name) itr_##name##_avx2
+#include "../ref/elementwise.c"
+
+#include "end.h"
+#endif
