@@ -1,177 +1,39 @@
 /*
- * regress: a zoo of models, each trained some steps and held against what was recorded.
- *
- *     [lenet5]
- *     model = "models/lenet5.onnx"               # paths are relative to this file
- *     data = "idx:images,labels,scale=1/255"
- *     options = "--batch 32 --arith int8"        # of `intrain train`
- *     steps = 50
- *     max_loss = 1.5                             # of the last step
- *     max_arena = 400000                         # bytes
- *     digest = "..."                             # --update writes it, and the loss
- *     loss = 1.234
- *
- * This much of TOML is read: tables, strings in double quotes without escapes, numbers, comments.
+ * regress: a zoo of models, each trained some steps and held against what was recorded (zoo.h).
  */
+#include <fnmatch.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "codegen/plan_text.h"
+#include "frontend/made_data.h"
 #include "frontend/process.h"
 #include "frontend/runlog.h"
 #include "frontend/training.h"
+#include "frontend/zoo.h"
 
-typedef struct entry {
-    const char *name;
-    const char *model, *data, *options, *digest;
-    int64_t steps, max_arena;
-    double max_loss;
-    int first, last; /**< lines of the table, the heading first */
-} entry;
+typedef struct run {
+    itc_cli *cli;
+    itc_zoo zoo;
+    itc_zoo_result *result;
+    const char *dir;  /**< where trainers, data and logs go */
+    bool interrupted; /**< a signal ended a trainer: the user's, most likely */
+} run;
 
-typedef struct zoo {
-    itc_ctx *ctx;
-    const char **line;
-    int n_lines, cap_lines;
-    entry *entry;
-    int n_entries, cap_entries;
-} zoo;
-
-static const char *trim(itc_ctx *ctx, const char *s, size_t n)
+static double now(void)
 {
-    while (n > 0 && strchr(" \t\r", s[0])) {
-        s++;
-        n--;
-    }
-    while (n > 0 && strchr(" \t\r", s[n - 1])) {
-        n--;
-    }
-    return itc_strndup(ctx, s, n);
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/** The line without its comment; '#' in a string is none. */
-static const char *strip(itc_ctx *ctx, const char *line)
+/** The options of an entry, as the command line of `train`. */
+static itc_status parse_options(itc_options *o, itc_ctx *ctx, const itc_zoo_entry *e)
 {
-    bool in_string = false;
-    size_t n = 0;
-    for (; line[n] && (in_string || line[n] != '#'); n++) {
-        in_string = in_string != (line[n] == '"');
-    }
-    return trim(ctx, line, n);
-}
-
-static itc_status bad_line(const zoo *z, int line, const char *what)
-{
-    return itc_error_at(z->ctx, line + 1, 0, ITC_PARSE, "E0615", "%s", what);
-}
-
-static itc_status set_text(const zoo *z, int line, entry *e, const char *key, const char *value)
-{
-    const struct {
-        const char *key;
-        const char **to;
-    } text[] = {
-        {"model", &e->model}, {"data", &e->data}, {"options", &e->options}, {"digest", &e->digest}};
-    for (size_t i = 0; i < sizeof text / sizeof text[0]; i++) {
-        if (strcmp(key, text[i].key) == 0) {
-            *text[i].to = value;
-            return ITC_OK;
-        }
-    }
-    return bad_line(z, line, "expected model, data, options or digest before a string");
-}
-
-static itc_status set_number(const zoo *z, int line, entry *e, const char *key, const char *value)
-{
-    char *end = NULL;
-    const double v = strtod(value, &end);
-    if (end == value || *end || !(v >= 0 && v < 1e15)) {
-        return bad_line(z, line, "expected a string in quotes or a number");
-    }
-    if (strcmp(key, "steps") == 0) {
-        e->steps = (int64_t)v;
-    } else if (strcmp(key, "max_arena") == 0) {
-        e->max_arena = (int64_t)v;
-    } else if (strcmp(key, "max_loss") == 0) {
-        e->max_loss = v;
-    } else if (strcmp(key, "loss") != 0) {
-        return bad_line(z, line, "expected steps, max_loss, max_arena or loss before a number");
-    }
-    return ITC_OK;
-}
-
-static itc_status read_line(zoo *z, int i)
-{
-    const char *s = strip(z->ctx, z->line[i]);
-    const size_t n = strlen(s);
-    if (n == 0) {
-        return ITC_OK;
-    }
-    if (s[0] == '[') {
-        const entry e = {.name = itc_strndup(z->ctx, s + 1, n > 2 ? n - 2 : 0),
-                         .options = "",
-                         .steps = 20,
-                         .first = i,
-                         .last = i};
-        if (s[n - 1] != ']' || !*e.name) {
-            return bad_line(z, i, "expected [NAME]");
-        }
-        ITC_PUSH(z->ctx, z->entry, z->n_entries, z->cap_entries, e);
-        return ITC_OK;
-    }
-    const char *equals = strchr(s, '=');
-    if (!equals || z->n_entries == 0) {
-        return bad_line(z, i, "expected KEY = VALUE in a table [NAME]");
-    }
-    entry *e = &z->entry[z->n_entries - 1];
-    const char *key = trim(z->ctx, s, (size_t)(equals - s));
-    const char *value = trim(z->ctx, equals + 1, strlen(equals + 1));
-    const size_t len = strlen(value);
-    e->last = i;
-    if (len >= 2 && value[0] == '"' && value[len - 1] == '"') {
-        return set_text(z, i, e, key, itc_strndup(z->ctx, value + 1, len - 2));
-    }
-    return set_number(z, i, e, key, value);
-}
-
-static itc_status read_zoo(zoo *z, const char *path)
-{
-    char *text = NULL;
-    size_t n = 0;
-    itc_set_file(z->ctx, path);
-    ITC_TRY(itc_read_file(z->ctx, path, (size_t)1 << 26, &text, &n));
-    for (const char *p = text; *p;) {
-        const size_t len = strcspn(p, "\n");
-        const char *line = itc_strndup(z->ctx, p, len);
-        ITC_PUSH(z->ctx, z->line, z->n_lines, z->cap_lines, line);
-        p += len + (p[len] == '\n');
-    }
-    for (int i = 0; i < z->n_lines; i++) {
-        ITC_TRY(read_line(z, i));
-    }
-    for (int i = 0; i < z->n_entries; i++) {
-        if (!z->entry[i].model || !z->entry[i].data) {
-            return bad_line(z, z->entry[i].first, "the table has no model or no data");
-        }
-    }
-    return z->n_entries > 0 ? ITC_OK : bad_line(z, 0, "there is no table [NAME]");
-}
-
-typedef struct outcome {
-    itc_runlog log;
-    int64_t arena;
-    int code;
-    const char *arith;
-} outcome;
-
-/** Trains one model, in a context of its own so that memory goes back. */
-static itc_status train(itc_ctx *ctx, const entry *e, const char *dir, bool interpret, outcome *out)
-{
-    itc_options o;
-    itc_args words = {0}, a = {0};
-    const itc_pipeline_options pipeline = {0};
-    itc_graph *g = NULL;
-    const char *log = itc_format(ctx, "%s/%s.jsonl", dir, e->name);
+    itc_args words = {0};
     itc_args_add(ctx, &words, e->model);
     for (const char *p = e->options; *p;) {
         const size_t n = strcspn(p, " ");
@@ -180,136 +42,197 @@ static itc_status train(itc_ctx *ctx, const entry *e, const char *dir, bool inte
         }
         p += n + (p[n] == ' ');
     }
-    itc_options_init(&o, ctx, ITC_CMD_train);
-    ITC_TRY(itc_options_parse(&o, words.n, words.v));
+    itc_options_init(o, ctx, ITC_CMD_train);
+    return itc_options_parse(o, words.n, words.v);
+}
+
+/** What needs the compiled graph: sizes, and data that are made for it. */
+static itc_status prepare(itc_graph *g, const itc_zoo_entry *e, const char *npz,
+                          itc_zoo_result *out, const char **data)
+{
+    itc_program *p = NULL;
+    itc_model_info *info = NULL;
+    itc_plan_sizes sizes;
+    ITC_TRY(itc_program_new(g, &p));
+    ITC_TRY(itc_model_info_new(p, e->name, &info));
+    itc_plan_measure(info, &sizes);
+    out->memory = sizes.ram;
+    out->arena = sizes.arena;
+    *data = e->data;
+    if (itc_made_data_is(e->data)) {
+        ITC_TRY(itc_made_data_write(g->ctx, &info->model, e->data, npz));
+        *data = itc_format(g->ctx, "npz:%s", npz);
+    }
+    return ITC_OK;
+}
+
+static void keep_curve(const run *r, const itc_runlog *log, itc_zoo_result *out)
+{
+    const int n = log->n_steps, part = n < 4 ? 1 : n / 4;
+    double *curve = ITC_NEW_ARRAY(r->zoo.ctx, double, n + 1);
+    for (int i = 0; i < n; i++) {
+        curve[i] = log->steps[i].loss;
+        out->first += i < part ? curve[i] / part : 0;
+        out->last += i >= n - part ? curve[i] / part : 0;
+        out->end = curve[i];
+    }
+    out->curve = curve;
+    out->n_curve = n;
+    out->digest = itc_strdup(r->zoo.ctx, log->digest);
+}
+
+/** Trains one model, in a context of its own so that memory goes back. */
+static itc_status train(run *r, itc_ctx *ctx, const itc_zoo_entry *e, itc_zoo_result *out)
+{
+    const itc_pipeline_options pipeline = {0};
+    const char *stem = itc_format(ctx, "%s/%s", r->dir, e->name), *data = NULL;
+    const char *log = itc_format(ctx, "%s.jsonl", stem);
+    itc_options o;
+    itc_args a = {0};
+    itc_graph *g = NULL;
+    itc_runlog read;
+    ITC_TRY(parse_options(&o, ctx, e));
+    ITC_TRY(itc_driver_load(&o, e->model, &g));
+    out->arith = itc_strdup(r->zoo.ctx, itc_setting_string(g, "arith", "int8"));
+    ITC_TRY(itc_run_to(g, ITC_STAGE_MEMORY, &pipeline));
+    ITC_TRY(prepare(g, e, itc_format(ctx, "%s.npz", stem), out, &data));
     itc_args_trainer(ctx, &o, &a);
     const char *const fixed[] = {
-        "--data", e->data, "--steps", itc_format(ctx, "%lld", (long long)e->steps),
-        "--log",  log,     "--quiet"};
+        "--data", data, "--steps", itc_format(ctx, "%lld", (long long)e->steps),
+        "--log",  log,  "--quiet"};
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
         itc_args_add(ctx, &a, fixed[i]);
     }
-    ITC_TRY(itc_driver_load(&o, e->model, &g));
-    ITC_TRY(itc_training_run(g, &pipeline, e->model, itc_format(ctx, "%s/%s", dir, e->name),
-                             interpret, &a, &out->code));
-    out->arena = g->arena_bytes;
-    out->arith = itc_setting_string(g, "arith", "int8");
-    return out->code <= 1 ? itc_runlog_read(ctx, log, &out->log) : ITC_OK;
+    (void)unlink(log); /* of an earlier run in the same folder */
+    ITC_TRY(itc_training_run(g, &pipeline, e->model, stem,
+                             itc_options_flag(&r->cli->options, ITC_OPT_interpret), &a,
+                             &out->code));
+    if (out->code == 0) {
+        ITC_TRY(itc_runlog_read(ctx, log, &read));
+        keep_curve(r, &read, out);
+    }
+    return ITC_OK;
 }
 
-static double last_loss(const outcome *r)
+static const char *first_error(const run *r, const itc_ctx *ctx)
 {
-    return r->log.n_steps > 0 ? r->log.steps[r->log.n_steps - 1].loss : 0;
+    const itc_diag *d = itc_diag_count(ctx) > 0 ? itc_diag_get(ctx, 0) : NULL;
+    return !d         ? "it does not compile or train"
+           : d->where ? itc_format(r->zoo.ctx, "%s: %s: %s", d->where, d->id, d->text)
+                      : itc_format(r->zoo.ctx, "%s: %s", d->id, d->text);
 }
 
-/** NULL: everything holds. */
-static const char *judge(itc_ctx *ctx, const entry *e, const outcome *r, bool update)
+static void run_one(run *r, const itc_zoo_entry *e, itc_zoo_result *out)
 {
-    const bool is_float = strcmp(r->arith, "float32") == 0;
-    if (r->code != 0) {
-        return itc_format(ctx, "the trainer ended with %d", r->code);
-    }
-    if (e->max_loss > 0 && !(last_loss(r) <= e->max_loss)) {
-        return itc_format(ctx, "loss %.6g, at most %.6g is allowed", last_loss(r), e->max_loss);
-    }
-    if (e->max_arena > 0 && r->arena > e->max_arena) {
-        return itc_format(ctx, "an arena of %lld bytes, at most %lld is allowed",
-                          (long long)r->arena, (long long)e->max_arena);
-    }
-    if (update || is_float) { /* a float's digest is that of one build on one machine */
-        return NULL;
-    }
-    if (!e->digest) {
-        return "no digest is recorded; --update records it";
-    }
-    return strcmp(e->digest, r->log.digest) == 0
-               ? NULL
-               : itc_format(ctx, "digest %s, recorded is %s", r->log.digest, e->digest);
-}
-
-static bool is_key(const zoo *z, int line, const char *key)
-{
-    const char *s = strip(z->ctx, z->line[line]);
-    const size_t n = strlen(key);
-    return strncmp(s, key, n) == 0 && strspn(s + n, " \t") + n < strlen(s) &&
-           s[n + strspn(s + n, " \t")] == '=';
-}
-
-/** The file again, digests and losses replaced by what was found. */
-static itc_status write_back(const zoo *z, const char *path, const char *const *digest,
-                             const double *loss)
-{
-    itc_strbuf b;
-    itc_strbuf_init(&b, z->ctx);
-    int at = -1;
-    for (int i = 0; i < z->n_lines; i++) {
-        at += at + 1 < z->n_entries && z->entry[at + 1].first == i;
-        const bool ours = at >= 0 && digest[at] != NULL;
-        if (!ours || (!is_key(z, i, "digest") && !is_key(z, i, "loss"))) {
-            itc_strbuf_printf(&b, "%s\n", z->line[i]);
-        }
-        if (ours && z->entry[at].last == i) {
-            itc_strbuf_printf(&b, "digest = \"%s\"\nloss = %.6g\n", digest[at], loss[at]);
-        }
-    }
-    return itc_write_file(z->ctx, path, b.text, b.len);
-}
-
-/** One model: prints its line, keeps what --update needs. */
-static int run_one(itc_cli *c, const zoo *z, const entry *e, const char *dir, const char **digest,
-                   double *loss)
-{
-    const bool update = itc_options_flag(&c->options, ITC_OPT_update);
+    const bool update = itc_options_flag(&r->cli->options, ITC_OPT_update);
+    const double start = now();
     itc_ctx *ctx = itc_ctx_new();
-    outcome r = {0};
-    const char *why = NULL;
-    itc_status s = train(ctx, e, dir, itc_options_flag(&c->options, ITC_OPT_interpret), &r);
+    *out = (itc_zoo_result){.tried = true, .arith = ""};
+    const itc_status s = train(r, ctx, e, out);
     if (s != ITC_OK) {
+        out->code = itc_exit_code(itc_driver_blame(e->model, s));
+        out->why = first_error(r, ctx);
         itc_diag_print(ctx, stderr);
-        why = "it does not compile or train";
+    } else if (out->code != 0) {
+        out->why = itc_format(r->zoo.ctx, "the trainer ended with %d", out->code);
+        r->interrupted = out->code >= 128;
+        out->code = 1;
     } else {
-        why = judge(ctx, e, &r, update);
-        *loss = last_loss(&r);
-        *digest = r.code == 0 ? itc_strdup(z->ctx, r.log.digest) : NULL;
+        out->trained = true;
+        out->why = itc_zoo_judge(&r->zoo, e, out, update);
+        out->code = out->why ? 1 : 0;
     }
-    (void)printf("%-24s %-8s %8lld steps  loss %-10.6g %s\n", e->name, why ? "FAILED" : "ok",
-                 (long long)e->steps, *loss, why ? why : "");
-    (void)fflush(stdout);
+    out->seconds = now() - start;
     itc_ctx_free(ctx);
-    return s != ITC_OK ? itc_exit_code(s) : why ? 1 : 0;
 }
 
-static itc_status regress(itc_cli *c, const char *dir, int *code)
+/** Whether a table is among those that the arguments name; no names: all are. */
+static bool is_wanted(const itc_options *o, const char *name)
 {
-    zoo z = {.ctx = c->ctx};
-    const char *path = c->options.args[0];
-    const char *slash = strrchr(path, '/');
-    int failed = 0;
-    ITC_TRY(read_zoo(&z, path));
-    if (slash && slash > path && chdir(itc_strndup(c->ctx, path, (size_t)(slash - path))) != 0) {
-        return itc_error(c->ctx, NULL, ITC_IO, "E0001", "cannot enter the folder of %s", path);
+    bool wanted = o->n_args == 1;
+    for (int i = 1; i < o->n_args; i++) {
+        wanted = wanted || fnmatch(o->args[i], name, 0) == 0;
     }
-    path = slash ? slash + 1 : path;
-    const char **digest = ITC_NEW_ARRAY(c->ctx, const char *, z.n_entries);
-    double *loss = ITC_NEW_ARRAY(c->ctx, double, z.n_entries);
-    for (int i = 0; i < z.n_entries; i++) {
-        const int one = run_one(c, &z, &z.entry[i], dir, &digest[i], &loss[i]);
-        failed += one != 0;
-        *code = one > *code ? one : *code;
+    return wanted;
+}
+
+static itc_status check_names(const run *r)
+{
+    const itc_options *o = &r->cli->options;
+    for (int i = 1; i < o->n_args; i++) {
+        bool found = false;
+        for (int k = 0; k < r->zoo.n_entries; k++) {
+            found = found || fnmatch(o->args[i], r->zoo.entry[k].name, 0) == 0;
+        }
+        if (!found) {
+            return itc_error(r->zoo.ctx, NULL, ITC_RANGE, "E0606", "%s has no table [%s]",
+                             o->args[0], o->args[i]);
+        }
     }
-    (void)printf("regress: %d passed, %d failed\n", z.n_entries - failed, failed);
-    return itc_options_flag(&c->options, ITC_OPT_update) ? write_back(&z, path, digest, loss)
-                                                         : ITC_OK;
+    return ITC_OK;
+}
+
+static void run_all(run *r)
+{
+    itc_zoo_print_head(&r->zoo);
+    for (int i = 0; i < r->zoo.n_entries && !r->interrupted; i++) {
+        const itc_zoo_entry *e = &r->zoo.entry[i];
+        if (is_wanted(&r->cli->options, e->name)) {
+            run_one(r, e, &r->result[i]);
+            itc_zoo_print(&r->zoo, e, &r->result[i]);
+        }
+    }
+    itc_zoo_print_sum(&r->zoo, r->result);
+}
+
+/** A path of the command line, to be used after the working directory has changed. */
+static const char *absolute(itc_ctx *ctx, const char *path)
+{
+    char here[PATH_MAX];
+    return !path || *path == '/' || strcmp(path, "-") == 0 || !getcwd(here, sizeof here)
+               ? path
+               : itc_format(ctx, "%s/%s", here, path);
+}
+
+static itc_status regress(run *r, int *code)
+{
+    const itc_options *o = &r->cli->options;
+    itc_ctx *ctx = r->zoo.ctx;
+    const char *path = o->args[0], *slash = strrchr(path, '/'), *name = itc_base_name(path);
+    const char *junit = absolute(ctx, o->given[ITC_OPT_junit] ? o->value[ITC_OPT_junit] : NULL);
+    const char *html = absolute(ctx, o->given[ITC_OPT_html] ? o->value[ITC_OPT_html] : NULL);
+    ITC_TRY(itc_zoo_read(&r->zoo, path));
+    ITC_TRY(check_names(r));
+    if (slash && slash > path && chdir(itc_strndup(ctx, path, (size_t)(slash - path))) != 0) {
+        return itc_error(ctx, NULL, ITC_IO, "E0001", "cannot enter the folder of %s", path);
+    }
+    r->result = ITC_NEW_ARRAY(ctx, itc_zoo_result, r->zoo.n_entries);
+    run_all(r);
+    itc_set_file(ctx, NULL);
+    for (int i = 0; i < r->zoo.n_entries; i++) {
+        *code = r->result[i].code > *code ? r->result[i].code : *code;
+    }
+    if (junit) {
+        ITC_TRY(itc_zoo_junit(&r->zoo, r->result, name, junit));
+    }
+    if (html) {
+        ITC_TRY(itc_zoo_html(&r->zoo, r->result, name, html));
+    }
+    return itc_options_flag(o, ITC_OPT_update) ? itc_zoo_write_back(&r->zoo, name, r->result)
+                                               : ITC_OK;
 }
 
 int itc_cmd_regress(itc_cli *c)
 {
-    const char *dir = NULL;
+    const char *given = absolute(c->ctx, itc_cli_output(c, NULL));
+    run r = {.cli = c, .zoo = {.ctx = c->ctx}, .dir = given};
     int code = 0;
-    itc_status s = itc_temp_folder(c->ctx, &dir);
+    itc_status s = given ? itc_make_folder(c->ctx, given) : itc_temp_folder(c->ctx, &r.dir);
     if (s == ITC_OK) {
-        s = regress(c, dir, &code);
-        itc_temp_remove(dir);
+        s = regress(&r, &code);
+        if (!given) {
+            itc_temp_remove(r.dir);
+        }
     }
     return s == ITC_OK ? code : itc_exit_code(s);
 }

@@ -68,9 +68,35 @@ expect 1 'at most 0.001 is allowed' "$INTRAIN" regress zoo.toml --interpret
 sed 's/max_arena = 1e9/max_arena = 10/' good.toml >zoo.toml
 expect 1 'at most 10 is allowed' "$INTRAIN" regress zoo.toml --interpret
 sed 's/digest = "./digest = "x/' good.toml >zoo.toml
-expect 1 'recorded is x' "$INTRAIN" regress zoo.toml --interpret
+expect 1 'recorded is x' "$INTRAIN" regress zoo.toml --interpret --junit zoo.xml --html zoo.html
+grep -q '<testsuite name="zoo.toml" tests="2" failures="1" errors="0" skipped="0"' zoo.xml || fail "$(cat zoo.xml)"
+grep -q 'name="softmax" time="[0-9.]*">' zoo.xml || fail "no failed test in zoo.xml"
+grep -q 'failure message="digest [0-9a-f]*, recorded is x' zoo.xml || fail "no reason in zoo.xml"
+grep -q '<svg' zoo.html || fail "no curve in zoo.html"
+sed 's/^memory = .*/memory = 10/' good.toml >zoo.toml
+expect 1 'bytes of memory, recorded are 10' "$INTRAIN" regress zoo.toml --interpret
+expect 0 '1 passed, 0 failed, 1 not run' "$INTRAIN" regress good.toml --interpret 'soft*'
+expect 2 'E0606: good.toml has no table \[hard\]' "$INTRAIN" regress good.toml --interpret hard
 echo 'what is this' >>zoo.toml
 expect 2 'zoo.toml:[0-9]+: error E0615' "$INTRAIN" regress zoo.toml --interpret
+
+# data that are made; a rate at which nothing is learnt; a model that cannot be trained
+cat >own.toml <<END
+[still]
+model = "$model"
+data = "made:samples=16" # all of them are a batch
+options = "--batch 16 --lr 0"
+[unknown]
+model = "nowhere.onnx"
+END
+expect 2 'the loss does not fall' "$INTRAIN" regress own.toml --interpret --update --junit own.xml -o kept
+grep -q 'failures="1" errors="1"' own.xml || fail "$(cat own.xml)"
+[ -s kept/still.npz ] && [ -s kept/still.jsonl ] || fail "-o keeps nothing"
+echo 'falls = false' >>own.toml
+sed '/unknown/,$d' own.toml >still.toml
+echo 'falls = false' >>still.toml
+expect 0 '1 passed' "$INTRAIN" regress still.toml --interpret
+expect 2 'E0613' sh -c 'sed "s/made:samples/made:many/" still.toml >bad.toml; "$INTRAIN" regress bad.toml --interpret'
 
 # compare and report
 expect 0 'float32' "$INTRAIN" compare "$model" --interpret --batch 16 --data "$DATA" --steps 8 --report r.html -q
