@@ -340,7 +340,7 @@ const itc_op_def itc_op_Mod = {
 
 /** Our type for one of ONNX's TensorProto.DataType; false for strings, complex and packed ones.
  * 16-bit and 64-bit floats are f32 here, unsigned integers the next wider signed one. */
-static bool cast_type(int64_t onnx, itc_dtype *out)
+bool itc_dtype_of_onnx(int64_t onnx, itc_dtype *out)
 {
     static const int8_t table[] = {-1,      ITC_F32, ITC_U8, ITC_I8,   ITC_I32, ITC_I16,
                                    ITC_I32, ITC_I64, -1,     ITC_BOOL, ITC_F32, ITC_F32,
@@ -359,7 +359,7 @@ static itc_status read_cast(itc_graph *g, const itc_node *n, itc_dtype *to)
         *to = n->in[1]->type.dtype;
         return ITC_OK;
     }
-    if (!cast_type(itc_int(n, "to"), to)) {
+    if (!itc_dtype_of_onnx(itc_int(n, "to"), to)) {
         return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0201",
                          "Cast to data type %lld of ONNX is "
                          "not supported",

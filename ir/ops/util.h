@@ -107,6 +107,8 @@ ITC_NODISCARD bool itc_tensor_set_int(itc_ctx *ctx, itc_tensor *t, int64_t i, in
 /** to[j] = from[i], its flag included; same dtype. */
 void itc_tensor_copy_element(itc_ctx *ctx, itc_tensor *to, int64_t j, const itc_tensor *from,
                              int64_t i);
+/** Our type for one of ONNX's TensorProto.DataType; false for strings, complex and packed ones. */
+ITC_NODISCARD bool itc_dtype_of_onnx(int64_t onnx, itc_dtype *out);
 /** Fold hook of operators that keep their operand: the operand's contents. */
 itc_status itc_fold_same(itc_graph *g, itc_node *n, itc_tensor **out);
 

@@ -1,5 +1,5 @@
 /*
- * Sums of products of ONNX, from their definitions.
+ * Sums of products of ONNX, and what is a product with a triangle, from their definitions.
  */
 #include <math.h>
 
@@ -221,9 +221,39 @@ static void eval_rotary(ref_model *r, const itc_node *n, ref_tensor *y)
     }
 }
 
+/* ---- triangles ---- */
+
+static void eval_trilu(ref_model *r, const itc_node *n, ref_tensor *y)
+{
+    const ref_tensor *x = in(r, n, 0), *k = in(r, n, 1);
+    const int64_t columns = x->dim[x->rank - 1], rows = x->dim[x->rank - 2];
+    const int64_t diagonal = k ? (int64_t)k->x[0] : 0;
+    reset(r, y, x->rank, x->dim);
+    for (int64_t at = 0; at < x->count; at++) {
+        const int64_t above = at % columns - at / columns % rows;
+        const bool in = attr_int(n, "upper", 1) ? above >= diagonal : above <= diagonal;
+        y->x[at] = in ? x->x[at] : 0;
+    }
+}
+
+static void eval_cumsum(ref_model *r, const itc_node *n, ref_tensor *y)
+{
+    const ref_tensor *x = in(r, n, 0);
+    const int axis = axis_of((int64_t)in(r, n, 1)->x[0], x->rank);
+    const int64_t inner = product(x, axis + 1, x->rank), extent = x->dim[axis];
+    const bool reverse = attr_int(n, "reverse", 0) != 0, own = !attr_int(n, "exclusive", 0);
+    reset(r, y, x->rank, x->dim);
+    for (int64_t at = 0; at < x->count; at++) {
+        const int64_t j = at / inner % extent;
+        for (int64_t k = 0; k < extent; k++) {
+            if (k == j ? own : reverse ? k > j : k < j) {
+                y->x[at] += x->x[at + (k - j) * inner];
+            }
+        }
+    }
+}
+
 const ref_operator ref_products[] = {
-    {"Einsum", eval_einsum},
-    {"Attention", eval_attention},
-    {"RotaryEmbedding", eval_rotary},
-    {NULL, NULL},
+    {"Einsum", eval_einsum}, {"Attention", eval_attention}, {"RotaryEmbedding", eval_rotary},
+    {"Trilu", eval_trilu},   {"CumSum", eval_cumsum},       {NULL, NULL},
 };

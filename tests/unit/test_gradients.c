@@ -567,10 +567,11 @@ static char *read_cases(void)
 static void every_operator_is_covered(void **state)
 {
     /* arithmetic on shapes, and what only folds */
-    static const char *const constant = " Shape Constant ConstantOfShape Mod Cast ReduceProd Range "
-                                        " GatherElements GatherND "
-                                        /* their slope is 0 wherever they have one */
-                                        " Sign Floor Ceil Round ";
+    static const char *const constant =
+        " Shape Constant ConstantOfShape EyeLike Mod Cast ReduceProd Range "
+        " GatherElements GatherND "
+        /* their slope is 0 wherever they have one */
+        " Sign Floor Ceil Round ";
     (void)state;
     const char *text = read_cases();
     for (int i = 0; itc_op_at(i); i++) {

@@ -127,12 +127,31 @@ static void rotary_embeddings(void **state)
     RUN(cases)
 }
 
+static void triangles(void **state)
+{
+    static const grad_case cases[] = {
+        {.text = X("3,4") "y = Trilu(a)"},
+        {.text = X("4,3") "ints k -1; y = Trilu(a, k) upper=0"},
+        {.text = X("2,3,3") "ints k 1; t = Trilu(a, k); y = Tanh(t)"},
+        {.text = X("4,3") "par w [4,4]; t = Trilu(w) upper=0; y = MatMul(t, a)"},
+        {.text = X("5") "ints i 1; y = CumSum(a, i)"},
+        {.text = X("3,4") "ints i -2; y = CumSum(a, i) exclusive=1"},
+        {.text = X("3,4") "ints i 2; c = CumSum(a, i) reverse=1; y = Tanh(c)"},
+        {.text = X("2,5,3") "ints i 2; y = CumSum(a, i) reverse=1 exclusive=1"},
+    };
+    RUN(cases)
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(einsums_of_one),       cmocka_unit_test(einsums_of_two),
-        cmocka_unit_test(einsums_of_more),      cmocka_unit_test(attention),
-        cmocka_unit_test(attention_with_masks), cmocka_unit_test(rotary_embeddings),
+        cmocka_unit_test(einsums_of_one),
+        cmocka_unit_test(einsums_of_two),
+        cmocka_unit_test(einsums_of_more),
+        cmocka_unit_test(attention),
+        cmocka_unit_test(attention_with_masks),
+        cmocka_unit_test(rotary_embeddings),
+        cmocka_unit_test(triangles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

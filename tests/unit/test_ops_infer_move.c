@@ -185,12 +185,37 @@ static void resizes(void **state)
     CHECK_CASES(cases)
 }
 
+static void triangle_shapes(void **state)
+{
+    static const infer_case cases[] = {
+        {"Trilu", {"f32[N,3,4]", "=s1"}, "", "f32[N,3,4]", 0},
+        {"Trilu", {"i64[N,3,4]"}, "upper=0", "i64[N,3,4]", 0},
+        {"Trilu", {"bool[3,4]", "=-2"}, "", "bool[3,4]", 0},
+        {"Trilu", {"f32[3]"}, "", "E0203", 0},
+        {"Trilu", {"f32[N,4]"}, "", "E0224", 0},
+        {"Trilu", {"f32[N,3,4]", "i64[1]"}, "", "E0225", 0},
+        {"EyeLike", {"f32[3,4]"}, "k=1", "f32[3,4]", 0},
+        {"EyeLike", {"f32[3,4]"}, "dtype=9", "bool[3,4]", 0},
+        {"EyeLike", {"f32[3,4]"}, "dtype=8", "E0201", 0},
+        {"EyeLike", {"f32[N,4]"}, "", "E0224", 0},
+        {"EyeLike", {"f32[N,4,4]"}, "", "E0203", 0},
+        {"CumSum", {"f32[N,3,4]", "=s1"}, "", "f32[N,3,4]", 0},
+        {"CumSum", {"i64[N,3,4]", "=-1"}, "reverse=1", "i64[N,3,4]", 0},
+        {"CumSum", {"f32[N,3]", "=s0"}, "", "E0224", 0},
+        {"CumSum", {"f32[N,3]", "=s2"}, "", "E0222", 0},
+        {"CumSum", {"f32[N,3]", "i64[]"}, "", "E0225", 0},
+        {"CumSum", {"f32[N,4097]", "=s1"}, "", "E0226", 0},
+        {"CumSum", {"bool[N,3]", "=s1"}, "", "E0241", 0},
+    };
+    CHECK_CASES(cases)
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(slices),  cmocka_unit_test(splits), cmocka_unit_test(repeats),
-        cmocka_unit_test(blocks),  cmocka_unit_test(joins),  cmocka_unit_test(gathers),
-        cmocka_unit_test(resizes),
+        cmocka_unit_test(triangle_shapes), cmocka_unit_test(slices),  cmocka_unit_test(splits),
+        cmocka_unit_test(repeats),         cmocka_unit_test(blocks),  cmocka_unit_test(joins),
+        cmocka_unit_test(gathers),         cmocka_unit_test(resizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
