@@ -42,6 +42,13 @@ uint32_t itr_cpu_isa(void)
     return isa;
 }
 
+bool itr_cpu_has_sha(void)
+{
+    uint32_t a, b, c1, b7, c, d;
+    return __get_cpuid(1, &a, &b, &c1, &d) && __get_cpuid_count(7, 0, &a, &b7, &c, &d) &&
+           has(c1, bit_SSSE3 | bit_SSE4_1) && has(b7, 1u << 29); /* SHA */
+}
+
 #elif defined(ITR_ARM)
 
 #if defined(__linux__) && __STDC_HOSTED__

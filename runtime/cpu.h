@@ -39,6 +39,11 @@ enum {
 /** The levels that this CPU and its system have; asks them anew. */
 uint32_t itr_cpu_isa(void);
 
+#ifdef ITR_X86
+/** Whether the CPU has instructions for SHA-256, and those of SSE 4.1 beside them. */
+bool itr_cpu_has_sha(void);
+#endif
+
 /**
  * The levels up to a named one, of its architecture: "avx2", …; "ref" is none of them.
  * False: there is no such name.

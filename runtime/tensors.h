@@ -1,6 +1,6 @@
 /**
  * The byte format of MODEL_data.bin and of checkpoints. Freestanding: nothing of libc but memcpy
- * and memset, so an embedded model can save and load itself. Links with host/sha256.c.
+ * and memset, so an embedded model can save and load itself. Links with host/sha256.c and cpu.c.
  *
  * All numbers are little-endian two's complement whatever the machine; no padding.
  *
