@@ -70,59 +70,75 @@ itc_status itc_accumulator_type(itc_graph *g, const itc_node *n, itc_dim k, int 
 
 /* ---- float data to mantissas ---- */
 
-/** Round half to even of x * 2^-e, exact in double for f32 data. */
-static int64_t mantissa(double x, int e)
-{
-    return (int64_t)nearbyint(ldexp(x, -e));
-}
-
 /**
  * Numbers of a constant lie below it. Infinities and what comes near them stand for "beyond all
  * others" (the masks of attention), not for their size, which would leave nothing of the others.
  */
 #define BEYOND 1e30
 
-/** What stands for an element of a constant: of what is beyond, 32 more than twice the largest
- * number. After a softmax that is nothing, exp(-32), and still leaves scores an absolute precision
- * of 2^-10. */
-static double finite(const itc_value *v, double x, double largest)
+/** The element that decides the exponent: the largest magnitude. What is beyond becomes 32 more
+ * than twice the largest number (*far, 0 without any). After a softmax that is nothing, exp(-32),
+ * and still leaves scores an absolute precision of 2^-10. */
+static itc_status largest_element(itc_lower *l, const itc_node *n, const itc_value *v, double *far,
+                                  double *max)
 {
-    const double far = 32 + 2 * largest;
-    return v->kind != ITC_VALUE_CONST || fabs(x) < BEYOND ? x : x > 0 ? far : -far;
+    const itc_tensor *t = v->data;
+    const float *f = t->dtype == ITC_F32 ? t->data : NULL;
+    const double numbers = v->kind == ITC_VALUE_CONST ? BEYOND : INFINITY;
+    bool beyond = false;
+    *max = 0;
+    for (int64_t i = 0; i < t->count; i++) {
+        const double x = f ? (double)f[i] : itc_tensor_get(t, i);
+        const double size = fabs(x);
+        if (size < numbers) {
+            *max = size > *max ? size : *max;
+        } else if (isnan(x) || v->kind != ITC_VALUE_CONST) {
+            return itc_error(l->g->ctx, n, ITC_RANGE, "E0325",
+                             "tensor \"%s\" holds %g; --arith float32 can compute with it",
+                             v->onnx ? v->onnx : v->name, x);
+        } else {
+            beyond = true;
+        }
+    }
+    *far = beyond ? 32 + 2 * *max : 0;
+    *max = beyond ? *far : *max;
+    return ITC_OK;
 }
 
-/** A float tensor as mantissas of `bits` magnitude bits and their exponent. */
+/** The exponent with which `bits` magnitude bits just hold max. */
+static int exponent_for(double max, int bits)
+{
+    const double limit = (double)(((uint64_t)1 << bits) - 1);
+    int e = 0;
+    if (max <= 0) {
+        return -bits;
+    }
+    frexp(max, &e);
+    e -= bits;
+    while (max > limit * ldexp(1, e)) { /* the exact rule: nothing clips */
+        e++;
+    }
+    return e;
+}
+
+/** A float tensor as mantissas of `bits` magnitude bits, rounded half to even, and their exponent.
+ */
 static itc_status quantize(itc_lower *l, const itc_node *n, const itc_value *v, int bits,
                            itc_tensor **out, int32_t *exponent)
 {
     const itc_tensor *t = v->data;
-    const double limit = (double)(((uint64_t)1 << bits) - 1);
-    double largest = 0, max = 0;
-    for (int64_t i = 0; i < t->count; i++) {
-        const double x = itc_tensor_get(t, i);
-        if (isnan(x) || (isinf(x) && v->kind != ITC_VALUE_CONST)) {
-            return itc_error(l->g->ctx, n, ITC_RANGE, "E0325",
-                             "tensor \"%s\" holds %g; --arith float32 can compute with it",
-                             v->onnx ? v->onnx : v->name, x);
-        }
-        largest = fabs(x) < BEYOND ? fmax(largest, fabs(x)) : largest;
-    }
-    for (int64_t i = 0; i < t->count; i++) {
-        max = fmax(max, fabs(finite(v, itc_tensor_get(t, i), largest)));
-    }
-    int e = 0;
-    if (max > 0) {
-        frexp(max, &e);
-        e -= bits;
-        while (max > limit * ldexp(1, e)) { /* the exact rule: nothing clips */
-            e++;
-        }
-    } else {
-        e = -bits;
-    }
+    const float *f = t->dtype == ITC_F32 ? t->data : NULL;
+    double far = 0, max = 0;
+    ITC_TRY(largest_element(l, n, v, &far, &max));
+    const int e = exponent_for(max, bits);
+    const double scale = ldexp(1, -e); /* exact, as is the product: double has f32's range twice */
     itc_tensor *q = itc_tensor_new(l->g->ctx, itc_dtype_of_bits(bits), t->rank, t->dim);
     for (int64_t i = 0; i < t->count; i++) {
-        const int64_t m = mantissa(finite(v, itc_tensor_get(t, i), largest), e);
+        double x = f ? (double)f[i] : itc_tensor_get(t, i);
+        if (far > 0 && fabs(x) >= BEYOND) {
+            x = x > 0 ? far : -far;
+        }
+        const int64_t m = (int64_t)nearbyint(x * scale);
         switch (q->dtype) {
         case ITC_I8:
             ((int8_t *)q->data)[i] = (int8_t)m;
