@@ -9,12 +9,13 @@
 #include "passes/pass.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { ALIGNMENT = 64 };
 
 typedef struct item {
     itc_value *v;
-    int64_t bytes;
+    int64_t bytes, at; /**< at: once placed */
     itc_lifetime life;
 } item;
 
@@ -40,30 +41,30 @@ static int by_size(const void *a, const void *b)
     return x->v->id - y->v->id;
 }
 
-static int by_offset(const void *a, const void *b)
+/**
+ * Lowest offset for items[k] beside those before it, which `placed` lists by offset; lists it as
+ * well. From the first that begins behind the gap on, nothing can be in its way.
+ */
+static int64_t lowest_gap(const item *items, int k, int *placed)
 {
-    const item *const *x = a, *const *y = b;
-    return (*x)->v->offset < (*y)->v->offset ? -1 : (*x)->v->offset > (*y)->v->offset;
-}
-
-/** Lowest offset for items[k] beside those before it. */
-static int64_t lowest_gap(const item *items, int k, const item **busy)
-{
-    int n = 0;
-    for (int i = 0; i < k; i++) {
-        if (itc_lifetimes_overlap(&items[i].life, &items[k].life)) {
-            busy[n++] = &items[i];
-        }
-    }
-    qsort(busy, (size_t)n, sizeof *busy, by_offset);
+    const item *x = &items[k];
     int64_t at = 0;
-    for (int i = 0; i < n; i++) {
-        if (at + items[k].bytes <= busy[i]->v->offset) {
+    int i = 0;
+    for (; i < k; i++) {
+        const item *y = &items[placed[i]];
+        if (y->at >= at + x->bytes && x->bytes > 0) {
             break;
         }
-        const int64_t end = busy[i]->v->offset + busy[i]->bytes;
-        at = end > at ? end : at;
+        const int64_t end = y->at + y->bytes;
+        if (end > at && itc_lifetimes_overlap(&y->life, &x->life)) {
+            at = end;
+        }
     }
+    while (i > 0 && items[placed[i - 1]].at > at) {
+        i--;
+    }
+    memmove(placed + i + 1, placed + i, (size_t)(k - i) * sizeof *placed);
+    placed[i] = k;
     return at;
 }
 
@@ -71,21 +72,21 @@ void itc_assign_offsets(itc_graph *g)
 {
     const itc_lifetime *all = itc_lifetimes(g);
     item *items = ITC_NEW_ARRAY(g->ctx, item, g->n_values + 1);
-    const item **busy = ITC_NEW_ARRAY(g->ctx, const item *, g->n_values + 1);
+    int *placed = ITC_NEW_ARRAY(g->ctx, int, g->n_values + 1);
     int n = 0;
     for (int i = 0; i < g->n_values; i++) {
         itc_value *v = g->values[i];
         v->offset = -1;
         if (v->kind == ITC_VALUE_NODE && itc_storage_root(v) == v) {
             const int64_t bytes = itc_value_bytes(g, v);
-            items[n++] = (item){v, (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT, all[i]};
+            items[n++] = (item){v, (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT, -1, all[i]};
         }
     }
     qsort(items, (size_t)n, sizeof *items, by_size);
     g->arena_bytes = 0;
     for (int k = 0; k < n; k++) {
-        items[k].v->offset = lowest_gap(items, k, busy);
-        const int64_t end = items[k].v->offset + items[k].bytes;
+        items[k].at = items[k].v->offset = lowest_gap(items, k, placed);
+        const int64_t end = items[k].at + items[k].bytes;
         g->arena_bytes = end > g->arena_bytes ? end : g->arena_bytes;
     }
     for (int i = 0; i < g->n_values; i++) {
