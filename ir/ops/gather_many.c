@@ -1,14 +1,15 @@
 /*
  * Gathers with an index for each element: GatherElements and GatherND.
  *
- * They are computed when compiling: of constants, of constants that repeat along the rows, and of
- * tensors whose elements are all the same, whatever the indices are. Exporters make position ids
- * and masks with them.
- * Sources: ONNX GatherElements-13, GatherND-13.
+ * They are computed when compiling where they can be: of constants, of constants that repeat along
+ * the rows, and of tensors whose elements are all the same, whatever the indices are (exporters
+ * make position ids and masks with them). Others are a Pick. Sources: ONNX GatherElements-13,
+ * GatherND-13.
  */
 #include <string.h>
 
 #include "codegen/emit.h"
+#include "ir/ops/pick.h"
 #include "ir/ops/take.h"
 #include "ir/ops/util.h"
 
@@ -36,10 +37,10 @@ static itc_status check_indices(itc_graph *g, const itc_node *n)
     return itc_error(g->ctx, n, ITC_TYPE, "E0228", "indices are %s", itc_type_text(g->ctx, t));
 }
 
-static itc_status unknown(itc_graph *g, const itc_node *n)
+static itc_status pick(itc_graph *g, const itc_node *n, const itc_places *p, itc_value **out)
 {
-    return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0225",
-                     "%s needs operands that are known when compiling", n->op->name);
+    ITC_TRY(itc_places_check(g, n, &n->in[0]->type, &n->in[1]->type, p, NULL));
+    return itc_pick_build(g, n, n->in[0], n->in[1], p, out);
 }
 
 /* ---- GatherElements ---- */
@@ -128,7 +129,7 @@ static itc_status elements_normalize(itc_graph *g, itc_node *n, itc_value **out)
     const itc_dim across = n->in[0]->type.dim[axis], along = y.dim[axis];
     if (!x || !index || across.batch || along.batch || across.size > MAX_EXTENT ||
         along.size > MAX_EXTENT) {
-        return unknown(g, n);
+        return pick(g, n, &(itc_places){.axis = axis}, out);
     }
     itc_tensor *t = NULL;
     ITC_TRY(pick_elements(g, n, widen_axis(g, x->data, axis, across.size),
@@ -140,7 +141,7 @@ static itc_status elements_normalize(itc_graph *g, itc_node *n, itc_value **out)
 
 static itc_status not_ours(itc_graph *g, itc_node *n)
 {
-    return unknown(g, n);
+    return itc_error(g->ctx, n, ITC_INTERNAL, "E0248", "%s was not normalised", n->op->name);
 }
 
 static const itc_attr_spec elements_attrs[] = {{.name = "axis", .kind = ITC_ATTR_INT}, {0}};
@@ -159,10 +160,10 @@ const itc_op_def itc_op_GatherElements = {
     .out_max = 1,
     .opset_min = 11,
     .versions = (const uint8_t[]){11, 13, 0},
-    .roles = (const itc_role_in[]){ITC_IN_DATA, ITC_IN_INDEX},
+    .roles = (const itc_role_in[]){ITC_IN_PASS, ITC_IN_INDEX},
     .attrs = elements_attrs,
     .kinds = ITC_KIND_ANY,
-    .summary = "elements chosen each by an index, known when compiling",
+    .summary = "elements chosen each by an index",
     .normalize = elements_normalize,
     .fold = elements_fold,
     .infer = not_ours,
@@ -240,7 +241,11 @@ static itc_status nd_normalize(itc_graph *g, itc_node *n, itc_value **out)
     itc_value *x = itc_repeat_source(g, n->in[0]);
     itc_type y;
     ITC_TRY(nd_type(g, n, &y));
-    return x && x->data->count == 1 ? itc_repeat_build(g, n, x, &y, &out[0]) : unknown(g, n);
+    if (x && x->data->count == 1) {
+        return itc_repeat_build(g, n, x, &y, &out[0]);
+    }
+    const int batch = (int)itc_int(n, "batch_dims");
+    return pick(g, n, &(itc_places){.tuples = true, .batch_dims = batch}, out);
 }
 
 static const itc_attr_spec nd_attrs[] = {{.name = "batch_dims", .kind = ITC_ATTR_INT}, {0}};
@@ -259,10 +264,10 @@ const itc_op_def itc_op_GatherND = {
     .out_max = 1,
     .opset_min = 11,
     .versions = (const uint8_t[]){11, 12, 13, 0},
-    .roles = (const itc_role_in[]){ITC_IN_DATA, ITC_IN_INDEX},
+    .roles = (const itc_role_in[]){ITC_IN_PASS, ITC_IN_INDEX},
     .attrs = nd_attrs,
     .kinds = ITC_KIND_ANY,
-    .summary = "parts chosen by tuples of indices, known when compiling",
+    .summary = "parts chosen by tuples of indices",
     .normalize = nd_normalize,
     .fold = nd_fold,
     .infer = not_ours,

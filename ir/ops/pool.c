@@ -30,17 +30,10 @@ static void emit_pool(itc_emit *e, const itc_node *n, const itc_window *w)
 
 /* ---- MaxPool ---- */
 
-/** Pads made explicit, and a second output of our own: where each maximum was. */
+/** Pads made explicit, and a second output of our own: where each maximum was, in its plane. */
 static itc_status maxpool_normalize(itc_graph *g, itc_node *n, itc_value **out)
 {
     ITC_TRY(itc_window_operand(g, n, 0));
-    if (n->n_out > 1 && n->out[1]) {
-        itc_graph_count_uses(g);
-        if (n->out[1]->n_uses > 0) {
-            return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0201",
-                             "output Indices of MaxPool is not supported");
-        }
-    }
     const itc_type *x = &n->in[0]->type;
     ITC_TRY(itc_window_normalize(g, n, x->rank - 2, x->dim + 2, NULL));
     itc_node *pool = itc_node_new(g, &itc_op_MaxPool, n, 1, n->in, 2);
@@ -50,6 +43,15 @@ static itc_status maxpool_normalize(itc_graph *g, itc_node *n, itc_value **out)
     itc_value_rename(g, pool->out[1], itc_format(g->ctx, "%s.index", pool->out[0]->name));
     ITC_TRY(itc_infer(g, pool));
     out[0] = pool->out[0];
+    if (n->n_out > 1 && n->out[1]) { /* swept where nobody uses it */
+        itc_node *at = itc_node_new(g, &itc_op_PlaneIndices, n, 1, &pool->out[1], 1);
+        const bool columns = x->rank > 3 && itc_int(n, "storage_order") != 0;
+        itc_set_int(g, at, "height", x->rank > 3 ? x->dim[2].size : 1);
+        itc_set_int(g, at, "width", x->dim[x->rank - 1].size);
+        itc_set_int(g, at, "columns", columns);
+        ITC_TRY(itc_infer(g, at));
+        out[1] = at->out[0];
+    }
     return ITC_OK;
 }
 
@@ -114,7 +116,7 @@ static const itc_attr_spec maxpool_attrs[] = {
  * Shapes  x [N,C,H,W] or [N,C,L], y and index [N,C,oh,ow]
  * Units   e_y = e_x; index (i32) is the offset of the maximum in its plane, the first of equals
  * Range   that of x
- * Source  ONNX MaxPool-1, -8, -10, -11, -12, -22, whose output Indices is refused
+ * Source  ONNX MaxPool-1, -8, -10, -11, -12, -22; its output Indices is PlaneIndices of ours
  */
 const itc_op_def itc_op_MaxPool = {
     .name = "MaxPool",
@@ -134,6 +136,85 @@ const itc_op_def itc_op_MaxPool = {
     .lower = itc_lower_move,
     .plan = itc_plan_hook_same,
     .emit = maxpool_emit,
+};
+
+/* ---- PlaneIndices ---- */
+
+static itc_status plane_indices_infer(itc_graph *g, itc_node *n)
+{
+    const itc_type *x = &n->in[0]->type;
+    const int64_t h = itc_int(n, "height"), w = itc_int(n, "width");
+    if (x->dtype != ITC_I32 || x->rank < 2 || h < 1 || w < 1 || h > INT32_MAX || w > INT32_MAX ||
+        h * w > INT32_MAX) {
+        return itc_error(g->ctx, n, ITC_SHAPE, "E0221", "offsets %s in planes of %lld x %lld",
+                         itc_type_text(g->ctx, x), (long long)h, (long long)w);
+    }
+    n->out[0]->type = itc_type_make(ITC_I64, x->rank, x->dim);
+    return ITC_OK;
+}
+
+/** Plain integers have no gradient. */
+static itc_status plane_indices_grad(itc_grad *b, const itc_node *n)
+{
+    (void)b;
+    (void)n;
+    return ITC_OK;
+}
+
+static itc_status plane_indices_lower(itc_lower *l, const itc_node *n)
+{
+    itc_value *x = NULL;
+    itc_node *m = NULL;
+    ITC_TRY(itc_lower_get(l, n, n->in[0], 0, &x));
+    ITC_TRY(itc_lower_build(l, n, n->op, 1, &x, 1, &m));
+    itc_lower_set(l, n->out[0], m->out[0]);
+    return ITC_OK;
+}
+
+static itc_status plane_indices_emit(itc_emit *e, const itc_node *n)
+{
+    const itc_type *x = &n->in[0]->type;
+    itc_dim planes, count;
+    if (!itc_dims_product(2, x->dim, &planes) ||
+        !itc_dims_product(x->rank - 2, x->dim + 2, &count)) {
+        return ITC_INTERNAL;
+    }
+    ITC_TRY(itc_emit_call(e, n, "plane_indices", 0, NULL));
+    itc_arg_ptr(e, "x", n->in[0]);
+    itc_arg_ptr(e, "y", n->out[0]);
+    itc_arg_dim(e, "planes", planes);
+    itc_arg_dim(e, "count", count);
+    itc_arg_int(e, "height", itc_int(n, "height"));
+    itc_arg_int(e, "width", itc_int(n, "width"));
+    itc_arg_int(e, "columns", itc_int(n, "columns"));
+    return ITC_OK;
+}
+
+static const itc_attr_spec plane_indices_attrs[] = {
+    {.name = "height", .kind = ITC_ATTR_INT, .required = true},
+    {.name = "width", .kind = ITC_ATTR_INT, .required = true},
+    {.name = "columns", .kind = ITC_ATTR_INT},
+    {0}};
+
+/**
+ * Offsets in planes as ONNX counts them: over the whole tensor, with columns=1 down the columns.
+ * Shapes  x i32 [N,C,...], y i64 alike; an offset of -1, of a window without elements, is the first
+ * Source  ONNX MaxPool-12, output Indices
+ */
+const itc_op_def itc_op_PlaneIndices = {
+    .name = "PlaneIndices",
+    .domain = "intrain",
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 1,
+    .flags = ITC_OP_INTERNAL,
+    .attrs = plane_indices_attrs,
+    .summary = "offsets in planes, counted over the whole tensor",
+    .infer = plane_indices_infer,
+    .grad = plane_indices_grad,
+    .lower = plane_indices_lower,
+    .emit = plane_indices_emit,
 };
 
 /** Windows that see one element, at most, over both axes. */

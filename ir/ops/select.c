@@ -1,14 +1,15 @@
 /*
- * Element-wise operators that select: Relu, Mask, LeakyRelu, PRelu, Clip, Dropout. Mantissas pass, are
- * bounded or become 0; exponents stay, so integers lose nothing.
- *     dRelu = Mask(dy, y)      dClip = dy strictly between the bounds      dDropout = Mask(dy, mask)
- * Sources: ONNX Relu-14, LeakyRelu-16, PRelu-16, Clip-13, Dropout-13.
+ * Element-wise operators that select: Relu, Mask, LeakyRelu, PRelu, Clip, Dropout. Mantissas pass,
+ * are bounded or become 0; exponents stay, so integers lose nothing. dRelu = Mask(dy, y)      dClip
+ * = dy strictly between the bounds      dDropout = Mask(dy, mask) Sources: ONNX Relu-14,
+ * LeakyRelu-16, PRelu-16, Clip-13, Dropout-13.
  */
 #include <float.h>
 #include <math.h>
 
 #include "codegen/emit.h"
 #include "ir/formula.h"
+#include "ir/ops/take.h"
 #include "ir/ops/util.h"
 #include "passes/grad.h"
 #include "passes/lower.h"
@@ -359,10 +360,22 @@ const itc_op_def itc_op_ClipGrad = {
  * Our form: y, mask = Dropout(x) {ratio}. ONNX's is active when training_mode is a true constant,
  * or before opset 12, where the graph does not say and training is what we do.
  */
+/** The mask of a dropout that drops nothing. */
+static itc_status all_kept(itc_graph *g, const itc_node *n, itc_value **out)
+{
+    itc_type t = n->in[0]->type;
+    itc_tensor *one = itc_tensor_new(g->ctx, ITC_BOOL, 0, NULL);
+    *(uint8_t *)one->data = 1;
+    itc_value *c = itc_const_new(g, itc_format(g->ctx, "%s.kept", n->out[0]->name), one);
+    c->reason = "nothing is dropped";
+    t.dtype = ITC_BOOL;
+    return itc_repeat_build(g, n, c, &t, out);
+}
+
 static itc_status dropout_normalize(itc_graph *g, itc_node *n, itc_value **out)
 {
-    const bool ours = n->onnx_version == 0 || (n->n_in == 1 && n->n_out == 2 &&
-                                               n->out[1]->type.known);
+    const bool ours =
+        n->onnx_version == 0 || (n->n_in == 1 && n->n_out == 2 && n->out[1]->type.known);
     if (ours) {
         return ITC_OK;
     }
@@ -379,9 +392,15 @@ static itc_status dropout_normalize(itc_graph *g, itc_node *n, itc_value **out)
     if (!(ratio >= 0 && ratio < 1)) {
         return itc_error(g->ctx, n, ITC_RANGE, "E0245", "ratio %g, expected 0 <= ratio < 1", ratio);
     }
+    const bool masks = n->n_out > 1 && n->out[1] != NULL;
     if (!active || !(ratio > 0)) {
         out[0] = n->in[0];
-        return ITC_OK;
+        return masks ? all_kept(g, n, &out[1]) : ITC_OK;
+    }
+    itc_graph_count_uses(g);
+    if (masks && n->out[1]->n_uses > 0) {
+        return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0201",
+                         "output mask of an active Dropout is not supported");
     }
     itc_node *m = itc_node_new(g, &itc_op_Dropout, n, 1, n->in, 2);
     itc_set_float(g, m, "ratio", ratio);
@@ -446,8 +465,8 @@ static itc_status mask_call(itc_emit *e, const itc_node *n, itc_value *mask)
     itc_arg_ptr(e, "y", mask);
     itc_arg_dim(e, "n", count);
     itc_arg_int(e, "keep_q31", (int64_t)nearbyint(fmin(keep, 2147483647.0)));
-    itc_arg_int(e, "site", n->site ? n->site
-                                   : (uint32_t)n->import_id << 8 | (uint32_t)ITC_ROLE_MASK << 4);
+    itc_arg_int(e, "site",
+                n->site ? n->site : (uint32_t)n->import_id << 8 | (uint32_t)ITC_ROLE_MASK << 4);
     return ITC_OK;
 }
 

@@ -70,6 +70,9 @@ static itc_status read_request(itc_graph *g, const itc_node *n, request *r)
         } else if (v == -1 && r->open < 0 && !r->dim[i].batch) {
             r->open = i;
             r->dim[i] = (itc_dim){1, false};
+        } else if (v == 0 && itc_int(n, "allowzero") != 0) {
+            return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0201",
+                             "a result without elements (axis %d) is not supported", i);
         } else if (v < 1) {
             return itc_error(g->ctx, n, ITC_RANGE, "E0221", "shape has %lld on axis %d",
                              (long long)v, i);
@@ -693,7 +696,8 @@ static itc_status depth_to_space_normalize(itc_graph *g, itc_node *n, itc_value 
     itc_dim b;
     ITC_TRY(read_blocks(g, n, &b));
     if (!crd && strcmp(mode, "DCR") != 0) {
-        return itc_error(g->ctx, n, ITC_RANGE, "E0221", "mode is \"%s\", expected DCR or CRD", mode);
+        return itc_error(g->ctx, n, ITC_RANGE, "E0221", "mode is \"%s\", expected DCR or CRD",
+                         mode);
     }
     const itc_dim c = itc_dim_of(x[1].size / (b.size * b.size));
     const itc_dim dcr_axes[6] = {x[0], b, b, c, x[2], x[3]};
@@ -708,8 +712,8 @@ static itc_status space_to_depth_normalize(itc_graph *g, itc_node *n, itc_value 
     const itc_dim *x = n->in[0]->type.dim;
     itc_dim b;
     ITC_TRY(read_blocks(g, n, &b));
-    const itc_dim axes[6] = {x[0], x[1], itc_dim_of(x[2].size / b.size), b,
-                             itc_dim_of(x[3].size / b.size), b};
+    const itc_dim axes[6] = {
+        x[0], x[1], itc_dim_of(x[2].size / b.size), b, itc_dim_of(x[3].size / b.size), b};
     return permute_blocks(g, n, axes, perm, &out[0]);
 }
 

@@ -149,6 +149,54 @@ itc_status itc_combine_build(itc_graph *g, const itc_node *origin, int n, itc_va
     return ITC_OK;
 }
 
+itc_status itc_apply_node(itc_graph *g, itc_node *n, itc_value **out)
+{
+    itc_value **made = ITC_NEW_ARRAY(g->ctx, itc_value *, n->n_out + 1);
+    ITC_TRY(itc_check_kinds(g, n));
+    if (n->op->normalize) {
+        ITC_TRY(n->op->normalize(g, n, made));
+    }
+    n->dead = made[0] != NULL;
+    if (!n->dead) {
+        ITC_TRY(itc_infer(g, n));
+    }
+    *out = n->dead ? made[0] : n->out[0];
+    return ITC_OK;
+}
+
+itc_status itc_apply(itc_graph *g, const itc_node *origin, const itc_op_def *op, int n_in,
+                     itc_value *const *in, itc_value **out)
+{
+    return itc_apply_node(g, itc_node_new(g, op, origin, n_in, in, 1), out);
+}
+
+static itc_value *named_const(itc_graph *g, const itc_node *origin, const char *what, itc_tensor *t)
+{
+    itc_value *c = itc_const_new(g, itc_format(g->ctx, "%s.%s", origin->out[0]->name, what), t);
+    c->reason = what;
+    return c;
+}
+
+itc_value *itc_scalar_const(itc_graph *g, const itc_node *origin, const char *what, itc_dtype dtype,
+                            double v)
+{
+    itc_tensor *t = itc_tensor_new(g->ctx, dtype, 0, NULL);
+    if (dtype == ITC_F32) {
+        *(float *)t->data = (float)v;
+    } else {
+        *(int64_t *)t->data = (int64_t)v;
+    }
+    return named_const(g, origin, what, t);
+}
+
+itc_value *itc_list_const(itc_graph *g, const itc_node *origin, const char *what, int rank,
+                          const int64_t *dim, const int64_t *v)
+{
+    itc_tensor *t = itc_tensor_new(g->ctx, ITC_I64, rank, dim);
+    memcpy(t->data, v, sizeof *v * (size_t)t->count);
+    return named_const(g, origin, what, t);
+}
+
 void itc_attr_copy(itc_graph *g, itc_node *to, const itc_node *from, const char *name)
 {
     const itc_attr *a = itc_attr_find(from, name);
@@ -305,8 +353,8 @@ itc_status itc_infer_broadcast(itc_graph *g, itc_node *n)
                 r.dim[k] = da;
             } else {
                 return itc_error(g->ctx, n, ITC_SHAPE, "E0240",
-                                 "operands %s and %s do not broadcast",
-                                 itc_type_text(g->ctx, &t), itc_type_text(g->ctx, a));
+                                 "operands %s and %s do not broadcast", itc_type_text(g->ctx, &t),
+                                 itc_type_text(g->ctx, a));
             }
         }
         t = r;

@@ -47,13 +47,24 @@ ITC_NODISCARD itc_status itc_view_build(itc_graph *g, const itc_node *origin, it
 ITC_NODISCARD itc_status itc_combine_build(itc_graph *g, const itc_node *origin, int n,
                                            itc_value *const *in, const double *coef,
                                            itc_value **out);
+/** Result 0 of a node in ONNX's form, made with itc_node_new and its attributes set, in ours. */
+ITC_NODISCARD itc_status itc_apply_node(itc_graph *g, itc_node *n, itc_value **out);
+/** The same of a new node of these operands whose attributes are the defaults. */
+ITC_NODISCARD itc_status itc_apply(itc_graph *g, const itc_node *origin, const itc_op_def *op,
+                                   int n_in, itc_value *const *in, itc_value **out);
+/** A constant of one number, or of these integers: named after origin's result and `what`. */
+itc_value *itc_scalar_const(itc_graph *g, const itc_node *origin, const char *what, itc_dtype dtype,
+                            double v);
+itc_value *itc_list_const(itc_graph *g, const itc_node *origin, const char *what, int rank,
+                          const int64_t *dim, const int64_t *v);
 /** A copy of attribute `name` of `from`, where it is there. */
 void itc_attr_copy(itc_graph *g, itc_node *to, const itc_node *from, const char *name);
 /** Adds v as gradient of operand i, reduced or viewed to the operand's shape where it differs. */
 ITC_NODISCARD itc_status itc_grad_add_shaped(struct itc_grad *b, const itc_node *n, int i,
                                              itc_value *v);
 
-/** Map of the formula, which need not be in its canonical text (function.c). E0250 where it is none. */
+/** Map of the formula, which need not be in its canonical text (function.c). E0250 where it is
+ * none. */
 ITC_NODISCARD itc_status itc_map_build(itc_graph *g, const itc_node *origin, const char *formula,
                                        itc_value *x, itc_value **out);
 /** Normalize and fold hooks of rows with a formula. */
@@ -66,8 +77,8 @@ ITC_NODISCARD itc_status itc_fold_formula(itc_graph *g, itc_node *n, const char 
 /** *x without the addends that mask it, as an Exclude by what they let pass (exclude.c); *x stays
  * where it has none. */
 ITC_NODISCARD itc_status itc_exclude_masked(itc_graph *g, const itc_node *n, itc_value **x);
-/** The same with a mask at hand: *keep, a boolean that broadcasts to *x (NULL: none), becomes all of
- * what excludes. */
+/** The same with a mask at hand: *keep, a boolean that broadcasts to *x (NULL: none), becomes all
+ * of what excludes. */
 ITC_NODISCARD itc_status itc_exclude_build(itc_graph *g, const itc_node *n, itc_value **x,
                                            itc_value **keep);
 

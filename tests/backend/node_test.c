@@ -43,7 +43,25 @@ static node_outcome outcome_of(node_test *t, itc_status s)
     return s == ITC_UNSUPPORTED ? NODE_REFUSED : NODE_FAILED;
 }
 
-static itc_status read_tensor(node_test *t, const char *path, port *p)
+/** Refuses data whose extents are not those that the model states (onnx's castlike tests). */
+static itc_status check_extents(node_test *t, const port *p, const Onnx__TypeProto__Tensor *type)
+{
+    const Onnx__TensorShapeProto *shape = type->shape;
+    const int rank = p->data->rank;
+    for (int i = 0; shape && i < (int)shape->n_dim; i++) {
+        const Onnx__TensorShapeProto__Dimension *d = shape->dim[i];
+        if ((int)shape->n_dim != rank ||
+            (d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE &&
+             d->dim_value != p->data->dim[i])) {
+            return itc_error(t->ctx, NULL, ITC_UNSUPPORTED, "E0209",
+                             "\"%s\" has other extents than the model states", p->name);
+        }
+    }
+    return ITC_OK;
+}
+
+/** Bits of bfloat16 are stored as if they were uint16. */
+static itc_status read_tensor(node_test *t, const char *path, int32_t type, port *p)
 {
     char *bytes = NULL;
     size_t n = 0;
@@ -53,6 +71,9 @@ static itc_status read_tensor(node_test *t, const char *path, port *p)
         return itc_error(t->ctx, NULL, ITC_PARSE, "E0200", "%s is no tensor", path);
     }
     itc_onnx_source source = {t->ctx, NULL, INT64_MAX};
+    if (type == ITC_ONNX_BFLOAT16 && proto->data_type == ITC_ONNX_UINT16) {
+        proto->data_type = type;
+    }
     p->onnx_type = proto->data_type;
     const itc_status s = itc_onnx_tensor_decode(&source, p->name, proto, &p->data);
     onnx__tensor_proto__free_unpacked(proto, NULL);
@@ -90,7 +111,8 @@ static itc_status read_ports(node_test *t, const char *folder, const char *kind,
         if (access(path, R_OK) != 0) {
             return itc_error(t->ctx, NULL, ITC_IO, "E0001", "%s is missing", path);
         }
-        ITC_TRY(read_tensor(t, path, &to[(*count)++]));
+        ITC_TRY(read_tensor(t, path, type->tensor_type->elem_type, &to[*count]));
+        ITC_TRY(check_extents(t, &to[(*count)++], type->tensor_type));
     }
     return ITC_OK;
 }
@@ -136,6 +158,32 @@ static void bind_constants(itc_graph *g, const data_set *d)
     }
 }
 
+/* ---- what the interpreter cannot be compared in ---- */
+
+/**
+ * A program that only evaluates has no dropout and normalises with running statistics; the tests
+ * of what training does expect NumPy's random numbers, or statistics of the batch.
+ */
+static itc_status check_training(itc_graph *g)
+{
+    const itc_node_list *list = &g->section[ITC_FORWARD];
+    for (int k = 0; k < list->n; k++) {
+        const itc_node *n = list->node[k];
+        const itc_value *mode = n->n_in > 2 ? n->in[2] : NULL,
+                        *ratio = n->n_in > 1 ? n->in[1] : NULL;
+        const bool drops = n->op == &itc_op_Dropout && mode && mode->data &&
+                           itc_tensor_get_int(mode->data, 0) != 0 &&
+                           !(ratio && ratio->data && itc_tensor_get(ratio->data, 0) <= 0);
+        const bool trains = n->op == &itc_op_BatchNormalization && itc_int(n, "training_mode") != 0;
+        if (drops || trains) {
+            return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0201",
+                             "%s in training mode, where nothing is trained, is not supported",
+                             n->op->name);
+        }
+    }
+    return ITC_OK;
+}
+
 /* ---- compile, run, compare ---- */
 
 static itc_status compile(node_test *t, const data_set *d, itc_model_info **info)
@@ -150,6 +198,7 @@ static itc_status compile(node_test *t, const data_set *d, itc_model_info **info
     const itc_import_options opt = {.shapes = shape, .n_shapes = d->n_in};
     ITC_TRY(itc_onnx_import(t->ctx, t->model, &opt, &g));
     bind_constants(g, d);
+    ITC_TRY(check_training(g));
     itc_setting_set(g, (itc_attr){.name = "loss", .kind = ITC_ATTR_STRING, .u.s = "none"});
     itc_setting_set(g, (itc_attr){.name = "arith", .kind = ITC_ATTR_STRING, .u.s = "float32"});
     itc_setting_set(g, (itc_attr){.name = "batch", .kind = ITC_ATTR_INT, .u.i = 1});
