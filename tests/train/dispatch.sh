@@ -25,7 +25,18 @@ for arith in int8 int16 "int8 --exponent bitlength"; do
     make -s -C "$WORK/t" clean
     build "$WORK/t" CFLAGS=-O2 CPPFLAGS=-DITR_SIMD=0
     same "$arith: ITR_SIMD=0" "$want" "$(run)"
+    have aarch64-linux-gnu-gcc && have qemu-aarch64 || continue
+    make -s -C "$WORK/t" clean
+    build "$WORK/t" CC=aarch64-linux-gnu-gcc CFLAGS=-O2 LDFLAGS=-static
+    for cpu in max cortex-a53; do # the latter has no dot products
+        for level in ref neon dotprod; do
+            same "$arith: $cpu, ITR_CPU=$level" "$want" "$(ITR_CPU=$level digest qemu-aarch64 \
+                -cpu $cpu "$WORK/t/trainer" --data "$TRAIN" --steps 3 --threads 2)"
+        done
+    done
 done
+make -s -C "$WORK/t" clean
+build "$WORK/t"
 status=0
 ITR_CPU=pdp11 "$WORK/t/trainer" --data "$TRAIN" --steps 1 2>"$WORK/err" || status=$?
 same "a level that does not exist" 2 $status

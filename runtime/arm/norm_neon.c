@@ -1,0 +1,14 @@
+/**
+ * Normalisation: ref/norm.c, compiled for this instruction set.
+ */
+#include "../cpu.h"
+
+#ifdef ITR_ARM
+#include "begin_neon.h"
+
+#undef ITR_KERNEL
+#define ITR_KERNEL(name) itr_##name##_neon
+#include "../ref/norm.c"
+
+#include "end.h"
+#endif

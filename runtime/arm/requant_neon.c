@@ -1,0 +1,16 @@
+/**
+ * Sums rounded to narrower mantissas: ref/requant_sum.h, compiled for this instruction set.
+ */
+#include "../cpu.h"
+
+#ifdef ITR_ARM
+#include "begin_neon.h"
+
+#include "philox_neon.h"
+
+#undef ITR_KERNEL
+#define ITR_KERNEL(name) itr_##name##_neon
+#include "../ref/requant_sum.h"
+
+#include "end.h"
+#endif
