@@ -21,6 +21,10 @@
     defined(__LITTLE_ENDIAN__) + defined(__AARCH64EL__) > 0
 #define ITR_ARM 1
 #endif
+/* ITR_AVXVNNI: it knows AVX-VNNI as well; with one that does not, that level is AVX2. */
+#if defined(ITR_X86) && (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
+#define ITR_AVXVNNI 1
+#endif
 
 enum {
 #define ITR_COUNT_LEVEL(level, architecture) ITR_LEVEL_##level,
