@@ -91,11 +91,41 @@ static void mark(itc_graph *g, const itc_node *n, itc_value *c, itc_role_in role
     }
 }
 
+/** Whether a ';'-separated list has the name itself, which is no pattern. */
+static bool is_named(const char *list, const char *name)
+{
+    const size_t n = strlen(name);
+    for (const char *p = list; *p;) {
+        const size_t len = strcspn(p, ";");
+        if (len == n && n > 0 && memcmp(p, name, n) == 0 && !strpbrk(name, "*?[")) {
+            return true;
+        }
+        p += len + (p[len] == ';');
+    }
+    return false;
+}
+
+/** An initializer that is named in full is trained, also a number, which by itself is none: a
+ * learned gain looks like an epsilon. */
+static void add_named(itc_graph *g, const char *list)
+{
+    for (int i = 0; *list && i < g->n_values; i++) {
+        itc_value *v = g->values[i];
+        const bool constant_node = v->reason && strcmp(v->reason, "Constant node") == 0;
+        if (v->kind == ITC_VALUE_CONST && v->type.dtype == ITC_F32 && !constant_node &&
+            is_named(list, v->onnx ? v->onnx : v->name)) {
+            v->kind = ITC_VALUE_PARAM;
+            v->reason = "named by --train";
+        }
+    }
+}
+
 static itc_status apply_globs(itc_graph *g)
 {
     const char *train = itc_setting_string(g, "train", "");
     const char *freeze = itc_setting_string(g, "freeze", "");
     uint64_t used_train = 0, used_freeze = 0;
+    add_named(g, train);
     for (int i = 0; i < g->n_values; i++) {
         itc_value *v = g->values[i];
         if (v->kind != ITC_VALUE_PARAM) {
