@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "codegen/emit.h"
+#include "ir/ops/row_index.h"
 #include "ir/ops/take.h"
 #include "ir/ops/util.h"
 #include "passes/grad.h"
@@ -152,6 +153,34 @@ itc_status itc_gather_build(itc_graph *g, const itc_node *origin, itc_value *x, 
     return build_gather(g, origin, x, c, axis, out);
 }
 
+/**
+ * Elements of x [N * step, …] that are chosen for each row among its own `step`, by a table: a
+ * gather of those. *out is NULL where the indices are others.
+ */
+static itc_status gather_in_rows(itc_graph *g, itc_node *n, const itc_type *y, itc_value **out)
+{
+    const itc_type *x = &n->in[0]->type;
+    itc_row_index r;
+    int64_t *at = NULL;
+    *out = NULL;
+    if (x->rank == ITC_MAX_RANK || !itc_row_index_find(g, n->in[1], &r) ||
+        r.step != x->dim[0].size) {
+        return ITC_OK;
+    }
+    itc_type parts = *x;
+    parts.rank++;
+    parts.dim[0] = (itc_dim){1, true};
+    parts.dim[1] = itc_dim_of(r.step);
+    for (int i = 1; i < x->rank; i++) {
+        parts.dim[i + 1] = x->dim[i];
+    }
+    itc_value *v = NULL;
+    ITC_TRY(read_indices(g, n, r.table, r.step, &at));
+    ITC_TRY(itc_view_build(g, n, n->in[0], &parts, &v));
+    ITC_TRY(itc_gather_build(g, n, v, 1, r.table->count, at, &v));
+    return itc_view_build(g, n, v, y, out);
+}
+
 /** Constant indices by strides where they make steps; others as a list of i64. */
 static itc_status gather_normalize(itc_graph *g, itc_node *n, itc_value **out)
 {
@@ -167,6 +196,12 @@ static itc_status gather_normalize(itc_graph *g, itc_node *n, itc_value **out)
     itc_value *all = itc_repeat_source(g, n->in[0]);
     if (all && all->data->count == 1) { /* whichever is chosen, it is this one */
         return itc_repeat_build(g, n, all, &y, &out[0]);
+    }
+    if (axis == 0 && x->dim[0].batch && !(index && index->data)) {
+        ITC_TRY(gather_in_rows(g, n, &y, &out[0]));
+        if (out[0]) {
+            return ITC_OK;
+        }
     }
     ITC_TRY(around_axis(g, n, x, axis, &a));
     if (!index || !index->data) {
