@@ -63,6 +63,11 @@ uint32_t itr_cpu_isa(void)
 #elif defined(__linux__) && __STDC_HOSTED__
     isa |= getauxval(AT_HWCAP) & 1ul << 20 ? ITR_ISA_dotprod : 0; /* HWCAP_ASIMDDP */
 #endif
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+    isa |= ITR_ISA_i8mm;
+#elif defined(__linux__) && __STDC_HOSTED__
+    isa |= getauxval(AT_HWCAP2) & 1ul << 13 ? ITR_ISA_i8mm : 0;   /* HWCAP2_I8MM */
+#endif
     return isa;
 }
 

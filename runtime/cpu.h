@@ -21,9 +21,15 @@
     defined(__LITTLE_ENDIAN__) + defined(__AARCH64EL__) > 0
 #define ITR_ARM 1
 #endif
-/* ITR_AVXVNNI: it knows AVX-VNNI as well; with one that does not, that level is AVX2. */
+/* Levels that this compiler knows as well; with one that does not, such a level is that below. */
 #if defined(ITR_X86) && (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
 #define ITR_AVXVNNI 1
+#endif
+#if defined(ITR_ARM) && (defined(__clang__) || __GNUC__ >= 8)
+#define ITR_DOTPROD 1
+#endif
+#if defined(ITR_ARM) && (defined(__clang__) ? __clang_major__ >= 11 : __GNUC__ >= 10)
+#define ITR_I8MM 1
 #endif
 
 enum {

@@ -4,6 +4,11 @@
 #include "../cpu.h"
 
 #ifdef ITR_ARM
+#define CONV_DIRECT 0
+#define LEVEL(name) name##_dotprod
+#define BELOW(name) name##_neon
+
+#ifdef ITR_DOTPROD
 #include "begin_dotprod.h"
 
 #include "tile_dotprod.h"
@@ -11,10 +16,10 @@
 #include "../tile/view.h"
 #include "../tile/weight.h"
 
-#define CONV_DIRECT 0
-#define LEVEL(name) name##_dotprod
-#define BELOW(name) name##_neon
 #include "../tile/conv.h"
 
 #include "end.h"
+#else
+#include "../tile/below_conv.h"
+#endif
 #endif

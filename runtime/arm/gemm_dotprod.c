@@ -5,14 +5,20 @@
 #include "../cpu.h"
 
 #ifdef ITR_ARM
+#define LEVEL(name) name##_dotprod
+#define BELOW(name) name##_neon
+
+#ifdef ITR_DOTPROD
 #include "begin_dotprod.h"
 
 #include "tile_dotprod.h"
 
 #include "../tile/pack.h"
 
-#define LEVEL(name) name##_dotprod
 #include "../tile/gemm.h"
 
 #include "end.h"
+#else
+#include "../tile/below_gemm.h"
+#endif
 #endif

@@ -32,6 +32,7 @@
     }
 DEFINE_TRANSPOSE(tile_transpose_bytes, u8, 4)
 DEFINE_TRANSPOSE(tile_transpose_fours, u32, 2)
+DEFINE_TRANSPOSE(tile_transpose_eights, u64, 1)
 #undef DEFINE_TRANSPOSE
 
 /** Rows of 16 bytes, `step` apart, transposed: register i becomes column i. */

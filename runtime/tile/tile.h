@@ -12,11 +12,11 @@
  * and a run one line of positions. Lanes are packed into panels of TILE_LANES: [k/TILE_UNIT][lane]
  * [k%TILE_UNIT], zeros where a run ends within a unit.
  *
- * A file such as x86/tile_avx2.h or arm/tile_neon.h defines, before pack.h and the drivers (view.h, weight.h, gemm.h)
- * follow:
+ * A file such as x86/tile_avx2.h or arm/tile_neon.h defines, before pack.h and the drivers (view.h,
+ * weight.h, gemm.h) follow:
  *
  *   TILE_ROWS              rows of a tile
- *   TILE_UNIT              elements of k that one instruction adds up: 1, 2 or 4
+ *   TILE_UNIT              elements of k that one instruction adds up: 1, 2, 4 or 8
  *   TILE_BIAS              what is added to the elements of rows (0, or 128 for unsigned ones)
  *   TILE_16                1: rows may hold int16; lanes are then split into bytes (below)
  *   TILE_SCALE             1 for packed elements of two bytes, 2 for bytes

@@ -4,6 +4,10 @@
 #include "../cpu.h"
 
 #ifdef ITR_X86
+#define CONV_DIRECT 0
+#define LEVEL(name) name##_avxvnni
+#define BELOW(name) name##_avx2
+
 #ifdef ITR_AVXVNNI
 #include "begin_avxvnni.h"
 
@@ -12,23 +16,10 @@
 #include "../tile/view.h"
 #include "../tile/weight.h"
 
-#define CONV_DIRECT 0
-#define LEVEL(name) name##_avxvnni
-#define BELOW(name) name##_avx2
 #include "../tile/conv.h"
 
 #include "end.h"
 #else
-#define SAME(name)                                                                                 \
-    void itr_##name##_avxvnni(const itr_conv_args *a)                                              \
-    {                                                                                              \
-        itr_##name##_avx2(a);                                                                      \
-    }
-SAME(conv_i8i8i32)
-SAME(conv_i8i8i64)
-SAME(conv_grad_input_i8i8i32)
-SAME(conv_grad_input_i8i8i64)
-SAME(conv_grad_weight_i8i8i32)
-SAME(conv_grad_weight_i8i8i64)
+#include "../tile/below_conv.h"
 #endif
 #endif

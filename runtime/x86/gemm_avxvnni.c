@@ -4,6 +4,9 @@
 #include "../cpu.h"
 
 #ifdef ITR_X86
+#define LEVEL(name) name##_avxvnni
+#define BELOW(name) name##_avx2
+
 #ifdef ITR_AVXVNNI
 #include "begin_avxvnni.h"
 
@@ -11,17 +14,10 @@
 
 #include "../tile/pack.h"
 
-#define LEVEL(name) name##_avxvnni
 #include "../tile/gemm.h"
 
 #include "end.h"
 #else
-#define SAME(name)                                                                                 \
-    void itr_##name##_avxvnni(const itr_gemm_args *a)                                              \
-    {                                                                                              \
-        itr_##name##_avx2(a);                                                                      \
-    }
-SAME(gemm_i8i8i32)
-SAME(gemm_i8i8i64)
+#include "../tile/below_gemm.h"
 #endif
 #endif

@@ -18,8 +18,9 @@ trap 'rm -rf "$work"' EXIT
 cd "$source/runtime"
 flags="-std=c11 ${CFLAGS:--O2} -Wall -Wextra -Wconversion -Werror -fno-strict-aliasing -pthread
     -D_POSIX_C_SOURCE=200809L -DITR_THREADS=1 -I.. -I../tests/support/cross"
-for c in core.c cpu.c fixed.c pool.c rng.c ref/gemm.c ref/conv.c ref/requant.c ref/reduce.c \
-    ref/reduce_dot.c ref/norm.c ref/grid.c "$folder"/*.c; do
+families=$(for c in "$folder"/*.c; do basename "${c%_*}"; done | sort -u)
+# shellcheck disable=SC2086 # families are several words
+for c in core.c cpu.c fixed.c pool.c rng.c $(printf 'ref/%s.c ' $families) "$folder"/*.c; do
     # shellcheck disable=SC2086 # options are several words
     $cc $flags -c "$c" -o "$work/$(echo "$c" | tr / _).o"
 done

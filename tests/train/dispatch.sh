@@ -3,7 +3,7 @@
 # changes a bit.
 . "$(dirname "$0")/common.sh"
 
-levels="ref avx2 avxvnni avx512vnni neon dotprod"
+levels="ref avx2 avxvnni avx512vnni neon dotprod i8mm"
 for arith in int8 int16 "int8 --exponent bitlength"; do
     # shellcheck disable=SC2086
     compile "$MODELS/cnn.onnx" "$WORK/t" --arith $arith --batch 16 --micro-batch 6
@@ -28,8 +28,8 @@ for arith in int8 int16 "int8 --exponent bitlength"; do
     have aarch64-linux-gnu-gcc && have qemu-aarch64 || continue
     make -s -C "$WORK/t" clean
     build "$WORK/t" CC=aarch64-linux-gnu-gcc CFLAGS=-O2 LDFLAGS=-static
-    for cpu in max cortex-a53; do # the latter has no dot products
-        for level in ref neon dotprod; do
+    for cpu in max cortex-a53; do # the latter has NEON alone
+        for level in ref neon dotprod i8mm; do
             same "$arith: $cpu, ITR_CPU=$level" "$want" "$(ITR_CPU=$level digest qemu-aarch64 \
                 -cpu $cpu "$WORK/t/trainer" --data "$TRAIN" --steps 3 --threads 2)"
         done

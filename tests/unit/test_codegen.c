@@ -156,6 +156,8 @@ static void levels_have_names(void **state)
     assert_int_equal(isa, ITR_ISA_avx2 | ITR_ISA_avxvnni);
     assert_true(itr_isa_up_to("dotprod", &isa));
     assert_int_equal(isa, ITR_ISA_neon | ITR_ISA_dotprod);
+    assert_true(itr_isa_up_to("i8mm", &isa));
+    assert_int_equal(isa, ITR_ISA_neon | ITR_ISA_dotprod | ITR_ISA_i8mm);
     assert_false(itr_isa_up_to("avx", &isa));
     assert_false(itr_isa_up_to("avx22", &isa));
     assert_false(itr_isa_up_to("", &isa));
