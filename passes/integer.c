@@ -63,6 +63,9 @@ static itc_value *convert(converter *c, itc_value *v, const itc_node *origin, it
     itc_node *m = itc_node_new(g, v->type.dtype == ITC_F32 ? &itc_op_ToFloat : &itc_op_ToPlain,
                                origin, 1, &v, 1);
     m->out[0]->type = v->type;
+    if (itc_is_plain(&v->type) && v->type.dtype != ITC_BOOL) {
+        m->out[0]->type.dtype = ITC_I64;
+    }
     memmove(list->node + at + 1, list->node + at, (size_t)(list->n - 1 - at) * sizeof *list->node);
     list->node[at] = m;
     return *made = m->out[0];

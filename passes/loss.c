@@ -9,6 +9,7 @@
  * With the loss "none" there is no training: FORWARD, BACKWARD and UPDATE stay empty.
  * Linear in the graph's size.
  */
+#include "ir/ops/loss.h"
 #include "passes/pass.h"
 
 #include <stdlib.h>
@@ -236,8 +237,11 @@ static itc_status attach_cross_entropy(loss_pass *p, const loss_spec *s)
             t.dim[t.rank++] = v->type.dim[i];
         }
     }
-    itc_value *in[2] = {v, new_target(p, s, t)};
-    itc_node *n = itc_node_new(g, &itc_op_CrossEntropy, v->def, 2, in, 2);
+    itc_value *in[3] = {v, new_target(p, s, t), NULL};
+    if (s->has_ignore) {
+        ITC_TRY(itc_label_weights_build(g, v->def, in[1], NULL, s->ignore_index, true, &in[2]));
+    }
+    itc_node *n = itc_node_new(g, &itc_op_CrossEntropy, v->def, in[2] ? 3 : 2, in, 2);
     itc_set_int(g, n, "axis", axis);
     itc_set_float(g, n, "weight", s->weight);
     itc_set_float(g, n, "smoothing", s->smoothing);

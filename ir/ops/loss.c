@@ -5,6 +5,9 @@
  *
  *   CrossEntropy   -sum_c q_c log softmax(x)_c,  gradient p - q, with q the target's distribution;
  *                  result 0 stands for the loss, result 1 is p - q (exponent -30 on integers)
+ *                  with operand 2 a row's loss and gradient are multiplied by its number
+ *   LabelWeights   these numbers: what a mean over labels that count, or of classes that weigh
+ *                  differently, multiplies each row by
  *   SquareLoss     mean over a sample's elements of d^2, gradient 2 d / elements
  * Sources: ONNX SoftmaxCrossEntropyLoss-13, NegativeLogLikelihoodLoss-13; torch.nn.functional.
  */
@@ -12,6 +15,7 @@
 #include <string.h>
 
 #include "codegen/emit.h"
+#include "ir/ops/loss.h"
 #include "ir/ops/util.h"
 #include "passes/grad.h"
 #include "passes/lower.h"
@@ -46,6 +50,15 @@ static itc_status cross_entropy_infer(itc_graph *g, itc_node *n)
                          "scores %s and class ids %s: expected [N, classes, …] and [N, …]",
                          itc_type_text(g->ctx, x), itc_type_text(g->ctx, t));
     }
+    const itc_type *w = n->n_in > 2 && n->in[2] ? &n->in[2]->type : t;
+    fits = w->rank == t->rank;
+    for (int i = 0; fits && i < t->rank; i++) {
+        fits = itc_dim_equal(w->dim[i], t->dim[i]);
+    }
+    if (!fits) {
+        return itc_error(g->ctx, n, ITC_SHAPE, "E0246", "weights %s of class ids %s",
+                         itc_type_text(g->ctx, w), itc_type_text(g->ctx, t));
+    }
     const bool is_float = x->dtype == ITC_F32;
     n->out[0]->type = itc_type_scalar(is_float ? ITC_F32 : ITC_I64);
     if (n->n_out > 1 && n->out[1]) {
@@ -65,16 +78,27 @@ static itc_status cross_entropy_grad(itc_grad *b, const itc_node *n)
     if (c < 1 || c > 1) {
         ITC_TRY(itc_combine_build(itc_grad_graph(b), n, 1, &dx, &c, &dx));
     }
+    if (n->n_in > 2 && n->in[2]) { /* one number for all classes of a row */
+        const int axis = (int)itc_int(n, "axis");
+        itc_type t = dx->type;
+        itc_value *w = NULL;
+        t.dim[axis] = itc_dim_of(1);
+        ITC_TRY(itc_view_build(itc_grad_graph(b), n, n->in[2], &t, &w));
+        ITC_TRY(itc_grad_build(b, n, &itc_op_Mul, 2, (itc_value *[]){dx, w}, NULL, &dx));
+    }
     return itc_grad_add(b, n, 0, dx);
 }
 
 static itc_status cross_entropy_lower(itc_lower *l, const itc_node *n)
 {
-    itc_value *in[2] = {0};
+    itc_value *in[3] = {0};
     itc_node *m = NULL;
     ITC_TRY(itc_lower_get(l, n, n->in[0], itc_lower_wide_bits(l), &in[0]));
     ITC_TRY(itc_lower_get(l, n, n->in[1], 0, &in[1]));
-    ITC_TRY(itc_lower_build(l, n, n->op, 2, in, n->n_out, &m));
+    if (n->n_in > 2 && n->in[2]) {
+        ITC_TRY(itc_lower_get_wide(l, n, n->in[2], itc_lower_wide_bits(l), &in[2]));
+    }
+    ITC_TRY(itc_lower_build(l, n, n->op, in[2] ? 3 : 2, in, n->n_out, &m));
     itc_lower_set(l, n->out[0], m->out[0]);
     if (n->n_out > 1) {
         itc_lower_set(l, n->out[1], m->out[1]);
@@ -113,9 +137,12 @@ static itc_status cross_entropy_emit(itc_emit *e, const itc_node *n)
         }
     }
     const itc_coef one = {1, ITC_SYM_NONE};
+    const itc_value *w = n->n_in > 2 ? n->in[2] : NULL;
     ITC_TRY(itc_emit_call(e, n, "cross_entropy", 1, n->in));
     itc_arg_ptr(e, "x", n->in[0]);
     itc_arg_exp(e, "e_x", n->in[0]);
+    itc_arg_ptr(e, "w", w);
+    itc_arg_exp(e, "e_w", w);
     itc_arg_terms(e, "target", 1, &n->in[1], &one, &n->in[1]->type);
     itc_arg_ptr(e, "dx", n->n_out > 1 ? n->out[1] : NULL);
     itc_arg_metrics(e, "metrics");
@@ -140,7 +167,7 @@ const itc_op_def itc_op_CrossEntropy = {
     .name = "CrossEntropy",
     .domain = "intrain",
     .in_min = 2,
-    .in_max = 2,
+    .in_max = 3,
     .out_min = 1,
     .out_max = 2,
     .flags = ITC_OP_INTERNAL | ITC_OP_LOSS | ITC_OP_KEEP,
@@ -152,6 +179,121 @@ const itc_op_def itc_op_CrossEntropy = {
     .lower = cross_entropy_lower,
     .plan = cross_entropy_plan,
     .emit = cross_entropy_emit,
+};
+
+/* ---- LabelWeights ---- */
+
+itc_status itc_label_weights_build(itc_graph *g, const itc_node *origin, itc_value *ids,
+                                   itc_value *classes, int64_t ignore, bool mean, itc_value **out)
+{
+    if (!classes) { /* one for all */
+        itc_tensor *one = itc_tensor_new(g->ctx, ITC_F32, 1, &(int64_t){1});
+        *(float *)one->data = 1;
+        classes = itc_const_new(g, itc_format(g->ctx, "%s.count", ids->name), one);
+        classes->reason = "what a label counts";
+    }
+    itc_node *m =
+        itc_node_new(g, &itc_op_LabelWeights, origin, 2, (itc_value *[]){ids, classes}, 1);
+    itc_set_int(g, m, "ignore_index", ignore);
+    itc_set_int(g, m, "mean", mean);
+    ITC_TRY(itc_infer(g, m));
+    *out = m->out[0];
+    return ITC_OK;
+}
+
+static itc_status label_weights_infer(itc_graph *g, itc_node *n)
+{
+    const itc_type *ids = &n->in[0]->type, *w = &n->in[1]->type;
+    itc_dim rows;
+    ITC_TRY(itc_operand_real(g, n, 1));
+    if (ids->dtype == ITC_F32 || ids->bits != 0 || !itc_type_count(ids, &rows) || w->rank != 1 ||
+        w->dim[0].batch || w->exp_axis >= 0) {
+        return itc_error(g->ctx, n, ITC_SHAPE, "E0246", "class ids %s and weights of classes %s",
+                         itc_type_text(g->ctx, ids), itc_type_text(g->ctx, w));
+    }
+    const bool is_float = w->dtype == ITC_F32;
+    n->out[0]->type = itc_type_make(is_float ? ITC_F32 : ITC_I16, ids->rank, ids->dim);
+    n->out[0]->type.bits = is_float ? 0 : 15;
+    return ITC_OK;
+}
+
+static itc_status label_weights_lower(itc_lower *l, const itc_node *n)
+{
+    itc_value *in[2] = {0};
+    itc_node *m = NULL;
+    ITC_TRY(itc_lower_get(l, n, n->in[0], 0, &in[0]));
+    ITC_TRY(itc_lower_get_wide(l, n, n->in[1], itc_lower_wide_bits(l), &in[1]));
+    ITC_TRY(itc_lower_build(l, n, n->op, 2, in, 1, &m));
+    itc_lower_set(l, n->out[0], m->out[0]);
+    return ITC_OK;
+}
+
+static itc_status label_weights_plan(itc_plan *p, itc_node *n)
+{
+    if (n->out[0]->type.bits > 0) {
+        itc_plan_fit(p, n->out[0]);
+    }
+    return ITC_OK;
+}
+
+static itc_status label_weights_grad(itc_grad *b, const itc_node *n)
+{
+    (void)b;
+    (void)n;
+    return ITC_OK; /* of ids and constants */
+}
+
+static itc_status label_weights_emit(itc_emit *e, const itc_node *n)
+{
+    const itc_value *w = n->in[1];
+    const itc_coef one = {1, ITC_SYM_NONE};
+    itc_dim rows;
+    if (!itc_type_count(&n->in[0]->type, &rows)) {
+        return ITC_INTERNAL;
+    }
+    ITC_TRY(itc_emit_call(e, n, "label_weights", 1, n->out));
+    itc_arg_terms(e, "target", 1, &n->in[0], &one, &n->in[0]->type);
+    itc_arg_ptr(e, "w", w);
+    itc_arg_exp(e, "e_w", w);
+    itc_arg_ptr(e, "y", n->out[0]);
+    itc_arg_exp(e, "e_y", n->out[0]);
+    itc_arg_dim(e, "rows", rows);
+    itc_arg_dim(e, "classes", w->type.dim[0]);
+    itc_arg_int(e, "ignore_index", itc_int(n, "ignore_index"));
+    itc_arg_int(e, "mean", itc_int(n, "mean"));
+    return ITC_OK;
+}
+
+static const itc_attr_spec label_weights_attrs[] = {
+    {.name = "ignore_index", .kind = ITC_ATTR_INT, .i = INT32_MIN},
+    {.name = "mean", .kind = ITC_ATTR_INT, .i = 1},
+    {0}};
+
+/**
+ * What each row of a loss is multiplied by, so that the mean over all rows is what ONNX defines:
+ * w of its class * rows / the sum of w over the rows that count; with mean=0 w * rows, for a sum.
+ * Rows that are ignored have 0, and all where none counts.
+ * Shapes  ids [N, ...], w [classes], or one number for all, not negative; result as ids
+ * Units   15 bits at one exponent that is measured
+ * Range   the sum of w is exact; the quotient is rounded once, to nearest
+ * Source  ONNX SoftmaxCrossEntropyLoss-13; torch.nn.functional.cross_entropy; NUMERICS.md, "Losses"
+ */
+const itc_op_def itc_op_LabelWeights = {
+    .name = "LabelWeights",
+    .domain = "intrain",
+    .in_min = 2,
+    .in_max = 2,
+    .out_min = 1,
+    .out_max = 1,
+    .flags = ITC_OP_INTERNAL,
+    .attrs = label_weights_attrs,
+    .summary = "what each row of a loss counts",
+    .infer = label_weights_infer,
+    .grad = label_weights_grad,
+    .demand = ITC_DEMAND_WIDE,
+    .lower = label_weights_lower,
+    .plan = label_weights_plan,
+    .emit = label_weights_emit,
 };
 
 /* ---- SquareLoss ---- */
@@ -220,109 +362,4 @@ const itc_op_def itc_op_SquareLoss = {
     .demand = ITC_DEMAND_WIDE,
     .lower = square_loss_lower,
     .emit = square_loss_emit,
-};
-
-/* ---- ONNX's loss operators ---- */
-
-static itc_status loss_checks(itc_graph *g, const itc_node *n)
-{
-    const char *reduction = itc_string(n, "reduction");
-    if (strcmp(reduction, "mean") != 0) {
-        return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0247",
-                         "reduction \"%s\" is not available, only \"mean\"", reduction);
-    }
-    if (n->n_in > 2 && n->in[2]) {
-        return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0247", "class weights are not available");
-    }
-    return ITC_OK;
-}
-
-static itc_status build_cross_entropy(itc_graph *g, itc_node *n, itc_value *scores, int axis,
-                                      itc_value **out)
-{
-    itc_value *in[2] = {scores, n->in[1]};
-    itc_node *m = itc_node_new(g, &itc_op_CrossEntropy, n, 2, in, 2);
-    itc_set_int(g, m, "axis", axis);
-    const int64_t ignored = itc_int(n, "ignore_index"); /* ids have 32 bits: no other can occur */
-    if (ignored >= INT32_MIN && ignored <= INT32_MAX) {
-        itc_set_int(g, m, "ignore_index", ignored);
-    }
-    ITC_TRY(itc_infer(g, m));
-    out[0] = m->out[0];
-    return ITC_OK;
-}
-
-/** The second result, the logarithm of the softmax, is a node of its own: swept where unused. */
-static itc_status sce_normalize(itc_graph *g, itc_node *n, itc_value **out)
-{
-    ITC_TRY(loss_checks(g, n));
-    ITC_TRY(build_cross_entropy(g, n, n->in[0], 1, out));
-    if (n->n_out > 1 && n->out[1]) {
-        itc_node *m = itc_node_new(g, &itc_op_LogSoftmax, n, 1, n->in, 1);
-        itc_set_int(g, m, "axis", 1);
-        ITC_TRY(itc_infer(g, m));
-        out[1] = m->out[0];
-    }
-    return ITC_OK;
-}
-
-/** Of log-probabilities: the softmax before it and this are one cross-entropy. */
-static itc_status nll_normalize(itc_graph *g, itc_node *n, itc_value **out)
-{
-    ITC_TRY(loss_checks(g, n));
-    const itc_node *def = n->in[0]->def;
-    if (!def || strcmp(def->op->name, "LogSoftmax") != 0) {
-        return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0247",
-                         "the operand is not the result of a LogSoftmax");
-    }
-    const int64_t axis = itc_int(def, "axis");
-    return build_cross_entropy(g, n, def->in[0],
-                               (int)(axis < 0 ? axis + def->in[0]->type.rank : axis), out);
-}
-
-static itc_status onnx_loss_infer(itc_graph *g, itc_node *n)
-{
-    return itc_error(g->ctx, n, ITC_INTERNAL, "E0248", "loss was not normalised");
-}
-
-/** Scores, class ids, weights of the classes. */
-static const itc_role_in loss_roles[] = {ITC_IN_DATA, ITC_IN_INDEX, ITC_IN_DATA};
-static const uint8_t loss_versions[] = {12, 13, 0};
-static const itc_attr_spec loss_attrs[] = {
-    {.name = "ignore_index", .kind = ITC_ATTR_INT, .i = INT32_MIN},
-    {.name = "reduction", .kind = ITC_ATTR_STRING, .s = "mean"},
-    {0}};
-
-const itc_op_def itc_op_SoftmaxCrossEntropyLoss = {
-    .name = "SoftmaxCrossEntropyLoss",
-    .domain = "",
-    .in_min = 2,
-    .in_max = 3,
-    .out_min = 1,
-    .out_max = 2,
-    .flags = ITC_OP_LOSS,
-    .opset_min = 12,
-    .versions = loss_versions,
-    .roles = loss_roles,
-    .attrs = loss_attrs,
-    .summary = "as CrossEntropy (reduction mean)",
-    .normalize = sce_normalize,
-    .infer = onnx_loss_infer,
-};
-
-const itc_op_def itc_op_NegativeLogLikelihoodLoss = {
-    .name = "NegativeLogLikelihoodLoss",
-    .domain = "",
-    .in_min = 2,
-    .in_max = 3,
-    .out_min = 1,
-    .out_max = 1,
-    .flags = ITC_OP_LOSS,
-    .opset_min = 12,
-    .versions = loss_versions,
-    .roles = loss_roles,
-    .attrs = loss_attrs,
-    .summary = "of a LogSoftmax, as CrossEntropy (reduction mean)",
-    .normalize = nll_normalize,
-    .infer = onnx_loss_infer,
 };

@@ -193,6 +193,9 @@ static itc_status to_plain_infer(itc_graph *g, itc_node *n)
                          itc_type_text(g->ctx, &n->in[0]->type));
     }
     n->out[0]->type = n->in[0]->type;
+    if (n->out[0]->type.dtype != ITC_BOOL) {
+        n->out[0]->type.dtype = ITC_I64; /* a target has the type that its file has */
+    }
     return ITC_OK;
 }
 

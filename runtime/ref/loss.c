@@ -14,6 +14,14 @@
  * Errors   an id outside [0, axis): dx is 0, metrics->rows becomes -1 and stays so
  * Source   ONNX SoftmaxCrossEntropyLoss-13; numerics N14
  *
+ * With weights w [outer, inner], at *e_w and not negative, a row's loss is multiplied by its own.
+ *
+ * Label weights
+ * Shapes   class ids [rows], w [classes], or one for all, y [rows]
+ * Units    w at *e_w, not negative; y = w * rows / S, or w * rows, at *e_y with 15 bits, rounded to
+ *          nearest; S is the exact sum over the rows that count; e_y is the least at which all fit
+ * Range    rows < 2^31; y is 0 for ignored rows, ids that are none, and where S is 0
+ *
  * Square loss
  * Shapes   x [n], n <= 2^34
  * Units    metrics->loss_q24 += weight_m * 2^weight_e times the sum of squares
@@ -155,6 +163,7 @@ static void cross_entropy(const itr_cross_entropy_args *a, bool wide)
     itr_metrics *metrics = (itr_metrics *)a->metrics;
     const int64_t rows = a->outer * a->inner;
     const bool valid = metrics->rows >= 0 && ids_valid(a);
+    const int16_t *w = (const int16_t *)a->w;
     uint64_t sum = 0;
     int64_t counted = 0;
     for (int64_t i = 0; i < rows; i++) {
@@ -163,7 +172,10 @@ static void cross_entropy(const itr_cross_entropy_args *a, bool wide)
             clear_row(a->dx ? (uint32_t *)a->dx + at : NULL, a->axis, a->inner);
             continue;
         }
-        const uint64_t loss = row_loss(a, wide, i, &metrics->correct);
+        uint64_t loss = row_loss(a, wide, i, &metrics->correct);
+        if (w) {
+            loss *= itr_abs64(w[i]); /* below 2^52 */
+        }
         sum = sum + loss < sum ? UINT64_MAX : sum + loss;
         counted++;
     }
@@ -172,7 +184,7 @@ static void cross_entropy(const itr_cross_entropy_args *a, bool wide)
         return;
     }
     metrics->rows += counted;
-    add_loss(metrics, sum, a->weight_m, a->weight_e);
+    add_loss(metrics, sum, a->weight_m, a->weight_e + (w ? (int64_t)*a->e_w : 0));
 }
 
 void itr_cross_entropy_i8_ref(const itr_cross_entropy_args *a)
@@ -183,6 +195,52 @@ void itr_cross_entropy_i8_ref(const itr_cross_entropy_args *a)
 void itr_cross_entropy_i16_ref(const itr_cross_entropy_args *a)
 {
     cross_entropy(a, true);
+}
+
+/* ---- label weights ---- */
+
+/** The mantissa of row i's class weight; 0 where the row does not count. */
+static int64_t label_weight(const itr_label_weights_args *a, int64_t i)
+{
+    const int64_t id = itr_term_integer(a->target, i);
+    if (id == a->ignore_index && a->ignore_index != INT32_MIN) {
+        return 0;
+    }
+    return id >= 0 && (id < a->classes || a->classes == 1)
+               ? (int64_t)itr_abs64(((const int16_t *)a->w)[a->classes > 1 ? id : 0])
+               : 0;
+}
+
+/** a * 2^k / s to nearest, halves up; a, s < 2^46, and the result below 2^16. */
+static int64_t ratio(int64_t a, int64_t s, int32_t k)
+{
+    const int64_t up = k > 0 ? k : 0, down = k < 0 ? -k : 0;
+    const int64_t n = a << up, d = s << down;
+    return (2 * (n % d) >= d) + n / d;
+}
+
+void itr_label_weights_i16_ref(const itr_label_weights_args *a)
+{
+    int16_t *y = (int16_t *)a->y;
+    int64_t sum = 0, most = 0;
+    int32_t k = 0;
+    for (int64_t i = 0; i < a->rows; i++) {
+        const int64_t w = label_weight(a, i);
+        sum += w;
+        most = w > most ? w : most;
+    }
+    const int64_t s = a->mean && sum > 0 ? sum : 1;
+    most *= a->rows;
+    while (most > 0 && ratio(most, s, k) > INT16_MAX) {
+        k--;
+    }
+    while (most > 0 && ratio(most, s, k) <= INT16_MAX / 2 && ratio(most, s, k + 1) <= INT16_MAX) {
+        k++;
+    }
+    for (int64_t i = 0; i < a->rows; i++) {
+        y[i] = (int16_t)(sum > 0 ? ratio(label_weight(a, i) * a->rows, s, k) : 0);
+    }
+    *a->e_y = -k + (a->mean ? 0 : *a->e_w);
 }
 
 /* ---- square loss ---- */

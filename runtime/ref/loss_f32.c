@@ -76,7 +76,8 @@ void itr_cross_entropy_f32_ref(const itr_cross_entropy_args *a)
     double sum = 0;
     for (int64_t i = 0; i < rows; i++) {
         if (valid && !is_ignored(a, itr_term_integer(a->target, i))) {
-            sum += row_loss(a, i, &metrics->correct);
+            const double loss = row_loss(a, i, &metrics->correct);
+            sum += a->w ? (double)((const float *)a->w)[i] * loss : loss;
             counted++;
             continue;
         }
@@ -91,6 +92,30 @@ void itr_cross_entropy_f32_ref(const itr_cross_entropy_args *a)
     }
     metrics->rows += counted;
     add_loss(metrics, a->weight * sum);
+}
+
+static double label_weight(const itr_label_weights_args *a, int64_t i)
+{
+    const int64_t id = itr_term_integer(a->target, i);
+    if (id == a->ignore_index && a->ignore_index != INT32_MIN) {
+        return 0;
+    }
+    return id >= 0 && (id < a->classes || a->classes == 1)
+               ? (double)((const float *)a->w)[a->classes > 1 ? id : 0]
+               : 0;
+}
+
+void itr_label_weights_f32_ref(const itr_label_weights_args *a)
+{
+    float *y = (float *)a->y;
+    double sum = 0;
+    for (int64_t i = 0; i < a->rows; i++) {
+        sum += label_weight(a, i);
+    }
+    for (int64_t i = 0; i < a->rows; i++) {
+        const double w = label_weight(a, i) * (double)a->rows;
+        y[i] = (float)(!a->mean ? w : sum > 0 ? w / sum : 0);
+    }
 }
 
 void itr_square_loss_f32_ref(const itr_square_loss_args *a)

@@ -9,8 +9,9 @@
  *
  *     backend: N passed, M failed, K refused
  *
- * -o writes the names of those that passed; -e reads such a file and demands these alone.
- * Exit: 0; 1 where a test failed (with -e: one of those); 2 for wrong usage; 77: no such folder.
+ * -o writes the names of those that passed; -e reads such a file, whose names must be those that
+ * passed, no more and no less.
+ * Exit: 0; 1 where a test failed, or differs from -e; 2 for wrong usage; 77: no such folder.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -171,26 +172,40 @@ static bool write_passed(const suite *s)
     return f && fclose(f) == 0;
 }
 
-/** How many tests of the file are here and did not pass; -1: no such file. */
+static result *find_test(const suite *s, const char *name)
+{
+    const result key = {.name = name};
+    return s->n > 0 ? bsearch(&key, s->test, (size_t)s->n, sizeof key, by_name) : NULL;
+}
+
+/** How many tests are not as the file says; -1: no such file. */
 static int check_expected(const suite *s)
 {
     char name[256];
-    int missing = 0;
+    int wrong = 0;
+    bool *listed = ITC_NEW_ARRAY(s->ctx, bool, s->n + 1);
     FILE *f = fopen(s->opt.expect, "r");
     while (f && fgets(name, sizeof name, f)) {
         name[strcspn(name, "\n")] = '\0';
-        const result key = {.name = name};
-        const result *r =
-            s->n > 0 ? bsearch(&key, s->test, (size_t)s->n, sizeof key, by_name) : NULL;
+        const result *r = find_test(s, name);
+        if (r) {
+            listed[r - s->test] = true;
+        }
         if (r && r->outcome != NODE_PASSED) {
             (void)printf("%s: has passed before: %s\n", name, r->text);
-            missing++;
+            wrong++;
+        }
+    }
+    for (int i = 0; f && !s->opt.glob && i < s->n; i++) {
+        if (s->test[i].outcome == NODE_PASSED && !listed[i]) {
+            (void)printf("%s: passes, and %s does not say so\n", s->test[i].name, s->opt.expect);
+            wrong++;
         }
     }
     if (f) {
         (void)fclose(f);
     }
-    return f ? missing : -1;
+    return f ? wrong : -1;
 }
 
 static int usage(void)
@@ -251,6 +266,6 @@ int main(int argc, char **argv)
     (void)printf("backend: %d passed, %d failed, %d refused\n", count(&s, NODE_PASSED), failed,
                  count(&s, NODE_REFUSED));
     itc_ctx_free(s.ctx);
-    const bool bad = s.opt.expect ? missing > 0 : failed > 0;
+    const bool bad = missing > 0 || failed > 0;
     return !written || missing < 0 ? 2 : bad;
 }

@@ -47,7 +47,11 @@ static double graph_loss(trial *t, const itc_value *v)
         return graph_loss(t, n->in[0]) * t->ref->value[n->in[1]->id].x[0];
     }
     const double *ids = t->ref->value[n->in[1]->id].x;
-    return ref_cross_entropy(t->ref, n->in[0], 1, ids, 0, t->c->ignore > 0 ? t->c->ignore : -1);
+    const double *weights = n->n_in > 2 ? t->ref->value[n->in[2]->id].x : NULL;
+    const itc_attr *how = itc_attr_find(n, "reduction");
+    return ref_weighted_cross_entropy(t->ref, n->in[0], 1, ids, 0,
+                                      t->c->ignore > 0 ? t->c->ignore : -1, weights,
+                                      how && strcmp(how->u.s, "sum") == 0);
 }
 
 static double loss_of(trial *t, const itc_value *v)

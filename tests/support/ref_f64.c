@@ -14,12 +14,12 @@
 
 static double binary(const char *op, double a, double b)
 {
-    return strcmp(op, "Add") == 0   ? a + b
-           : strcmp(op, "Sub") == 0 ? a - b
-           : strcmp(op, "Mul") == 0 ? a * b
-           : strcmp(op, "Pow") == 0   ? pow(a, b)
-           : strcmp(op, "PRelu") == 0 ? (a < 0 ? a * b : a)
-           : strcmp(op, "Equal") == 0 ? a >= b && a <= b
+    return strcmp(op, "Add") == 0              ? a + b
+           : strcmp(op, "Sub") == 0            ? a - b
+           : strcmp(op, "Mul") == 0            ? a * b
+           : strcmp(op, "Pow") == 0            ? pow(a, b)
+           : strcmp(op, "PRelu") == 0          ? (a < 0 ? a * b : a)
+           : strcmp(op, "Equal") == 0          ? a >= b && a <= b
            : strcmp(op, "Greater") == 0        ? a > b
            : strcmp(op, "Less") == 0           ? a < b
            : strcmp(op, "GreaterOrEqual") == 0 ? a >= b
@@ -27,7 +27,7 @@ static double binary(const char *op, double a, double b)
            : strcmp(op, "And") == 0            ? a > 0 && b > 0
            : strcmp(op, "Or") == 0             ? a > 0 || b > 0
            : strcmp(op, "Xor") == 0            ? (a > 0) != (b > 0)
-                                    : a / b;
+                                               : a / b;
 }
 
 static void eval_binary(ref_model *r, const itc_node *n, ref_tensor *y)
@@ -357,12 +357,13 @@ static void eval_conv_transpose(ref_model *r, const itc_node *n, ref_tensor *y)
         const int a = first + i;
         kernel[a] = f->dim[2 + i];
         size[a] = x->dim[2 + i];
-        const int64_t all = (size[a] - 1) * stride[a] + (kernel[a] - 1) * dilation[a] + 1 + extra[a];
+        const int64_t all =
+            (size[a] - 1) * stride[a] + (kernel[a] - 1) * dilation[a] + 1 + extra[a];
         const int64_t given = want[a] ? want[a] : same ? size[a] * stride[a] : 0;
         const int64_t total = all > given ? all - given : 0;
-        begin[a] = !given                                   ? pads[i]
+        begin[a] = !given                                 ? pads[i]
                    : attr_is(n, "auto_pad", "SAME_UPPER") ? total / 2
-                                                            : total - total / 2;
+                                                          : total - total / 2;
         out[a] = given ? given : all - pads[i] - pads[spatial + i];
     }
     const int64_t two[4] = {x->dim[0], m * group, out[0], out[1]};
@@ -397,9 +398,9 @@ static void eval_lrn(ref_model *r, const itc_node *n, ref_tensor *y)
             const double v = k >= 0 && k < c ? x->x[i + (k - own) * inner] : 0;
             sum += v * v;
         }
-        y->x[i] = x->x[i] / pow(attr_float(n, "bias", 1) +
-                                    attr_float(n, "alpha", 1e-4) / (double)size * sum,
-                                attr_float(n, "beta", 0.75));
+        y->x[i] = x->x[i] /
+                  pow(attr_float(n, "bias", 1) + attr_float(n, "alpha", 1e-4) / (double)size * sum,
+                      attr_float(n, "beta", 0.75));
     }
 }
 
@@ -560,28 +561,48 @@ static void eval_transpose(ref_model *r, const itc_node *n, ref_tensor *y)
 /* ---- the model ---- */
 
 static const ref_operator table[] = {
-    {"Add", eval_binary},          {"Sub", eval_binary},
-    {"Mul", eval_binary},          {"Div", eval_binary},
-    {"Pow", eval_binary},          {"PRelu", eval_binary},
-    {"Equal", eval_binary},        {"Greater", eval_binary},
-    {"Less", eval_binary},         {"GreaterOrEqual", eval_binary},
-    {"LessOrEqual", eval_binary},  {"And", eval_binary},
-    {"Or", eval_binary},           {"Xor", eval_binary},
-    {"Not", eval_unary},           {"Where", eval_where},
-    {"Neg", eval_unary},           {"Relu", eval_unary},
-    {"LeakyRelu", eval_unary},     {"Clip", eval_unary},
-    {"Identity", eval_unary},      {"Dropout", eval_dropout},
+    {"Add", eval_binary},
+    {"Sub", eval_binary},
+    {"Mul", eval_binary},
+    {"Div", eval_binary},
+    {"Pow", eval_binary},
+    {"PRelu", eval_binary},
+    {"Equal", eval_binary},
+    {"Greater", eval_binary},
+    {"Less", eval_binary},
+    {"GreaterOrEqual", eval_binary},
+    {"LessOrEqual", eval_binary},
+    {"And", eval_binary},
+    {"Or", eval_binary},
+    {"Xor", eval_binary},
+    {"Not", eval_unary},
+    {"Where", eval_where},
+    {"Neg", eval_unary},
+    {"Relu", eval_unary},
+    {"LeakyRelu", eval_unary},
+    {"Clip", eval_unary},
+    {"Identity", eval_unary},
+    {"Dropout", eval_dropout},
     {"CastLike", eval_unary},
-    {"Gemm", eval_gemm},           {"MatMul", eval_matmul},
-    {"Conv", eval_conv},           {"MaxPool", eval_pool},
+    {"Gemm", eval_gemm},
+    {"MatMul", eval_matmul},
+    {"Conv", eval_conv},
+    {"MaxPool", eval_pool},
     {"ConvTranspose", eval_conv_transpose},
-    {"GlobalMaxPool", eval_pool},  {"LpPool", eval_pool},
-    {"GlobalLpPool", eval_pool},   {"LRN", eval_lrn},
-    {"AveragePool", eval_pool},    {"GlobalAveragePool", eval_pool},
-    {"Softmax", eval_softmax},     {"LogSoftmax", eval_softmax},
-    {"Reshape", eval_reshape},     {"Flatten", eval_view},
-    {"Squeeze", eval_view},        {"Unsqueeze", eval_view},
-    {"Transpose", eval_transpose}, {"BatchNormalization", eval_batch_norm},
+    {"GlobalMaxPool", eval_pool},
+    {"LpPool", eval_pool},
+    {"GlobalLpPool", eval_pool},
+    {"LRN", eval_lrn},
+    {"AveragePool", eval_pool},
+    {"GlobalAveragePool", eval_pool},
+    {"Softmax", eval_softmax},
+    {"LogSoftmax", eval_softmax},
+    {"Reshape", eval_reshape},
+    {"Flatten", eval_view},
+    {"Squeeze", eval_view},
+    {"Unsqueeze", eval_view},
+    {"Transpose", eval_transpose},
+    {"BatchNormalization", eval_batch_norm},
     {"LayerNormalization", eval_layer_norm},
     {"RMSNormalization", eval_layer_norm},
     {"InstanceNormalization", eval_group_norm},
@@ -592,8 +613,8 @@ static const ref_operator table[] = {
 
 static ref_eval_fn *find_eval(const char *op)
 {
-    const ref_operator *const tables[] = {table, ref_moves, ref_indexed, ref_reductions, ref_recurrent,
-                                          ref_products};
+    const ref_operator *const tables[] = {table,          ref_moves,     ref_indexed,
+                                          ref_reductions, ref_recurrent, ref_products};
     for (size_t k = 0; k < sizeof tables / sizeof tables[0]; k++) {
         for (const ref_operator *o = tables[k]; o->op; o++) {
             if (strcmp(o->op, op) == 0) {
@@ -657,11 +678,18 @@ ref_tensor *ref_value(ref_model *r, const char *name)
 double ref_cross_entropy(const ref_model *r, const itc_value *v, int axis, const double *ids,
                          double smoothing, double ignore)
 {
+    return ref_weighted_cross_entropy(r, v, axis, ids, smoothing, ignore, NULL, false);
+}
+
+double ref_weighted_cross_entropy(const ref_model *r, const itc_value *v, int axis,
+                                  const double *ids, double smoothing, double ignore,
+                                  const double *weights, bool sum)
+{
     const char *op = v->def ? v->def->op->name : "";
     const ref_tensor *x = &r->value[v->id];
     const int64_t classes = x->dim[axis], inner = product(x, axis + 1, x->rank);
     const int64_t lines = x->count / classes;
-    double *line = ITC_NEW_ARRAY(r->g->ctx, double, classes + 1), total = 0;
+    double *line = ITC_NEW_ARRAY(r->g->ctx, double, classes + 1), total = 0, counted = 0;
     for (int64_t k = 0; k < lines; k++) {
         double loss = 0;
         for (int64_t c = 0; c < classes; c++) {
@@ -674,9 +702,13 @@ double ref_cross_entropy(const ref_model *r, const itc_value *v, int axis, const
                 smoothing / (double)classes + ((double)c == ids[k] ? 1 - smoothing : 0);
             loss -= q * line[c];
         }
-        total += ids[k] < ignore || ids[k] > ignore ? loss : 0;
+        if (ids[k] < ignore || ids[k] > ignore) {
+            const double w = weights ? weights[(int64_t)ids[k]] : 1;
+            total += w * loss;
+            counted += w;
+        }
     }
-    return total / (double)lines;
+    return sum ? total : counted > 0 ? total / counted : 0;
 }
 
 double ref_mse(const ref_model *r, const itc_value *v, const double *target)

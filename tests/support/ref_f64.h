@@ -35,10 +35,14 @@ double ref_function(const itc_node *n, double x);
  * Mean over the rows of -sum_c q_c log softmax(x)_c, itself a mean over a row's positions. Classes
  * are on `axis`; ids in the order of the remaining axes. q: 1 - smoothing at the target, plus
  * smoothing / classes everywhere. Where x is the result of a Softmax or LogSoftmax, that is the
- * one which the loss has. Ids equal to `ignore` count as loss 0.
+ * one which the loss has. Ids equal to `ignore` do not count.
  */
 double ref_cross_entropy(const ref_model *r, const itc_value *v, int axis, const double *ids,
                          double smoothing, double ignore);
+/** The same with weights of the classes (NULL: 1), as a mean over what they sum up to, or a sum. */
+double ref_weighted_cross_entropy(const ref_model *r, const itc_value *v, int axis,
+                                  const double *ids, double smoothing, double ignore,
+                                  const double *weights, bool sum);
 /** Mean of squares of x - target over all elements. */
 double ref_mse(const ref_model *r, const itc_value *v, const double *target);
 

@@ -503,6 +503,20 @@ static void cross_entropy(void **state)
          .ignore = 2},
         {.text = X("5") "ids t [N]; l = LogSoftmax(a); y = NegativeLogLikelihoodLoss(l, t)",
          .loss = "graph"},
+        /* weights of the classes, and sums */
+        {.text = X("5,3") "ids t [N,3]; const w [5] 0.5,1,2,0.25,3;"
+                          "y = SoftmaxCrossEntropyLoss(a, t, w) ignore_index=2",
+         .loss = "graph",
+         .ignore = 2},
+        {.text = X("5,3") "ids t [N,3]; const w [5] 0.5,1,2,0.25,3; l = LogSoftmax(a) axis=1;"
+                          "y = NegativeLogLikelihoodLoss(l, t, w)",
+         .loss = "graph"},
+        {.text = X("5,3") "ids t [N,3]; y = SoftmaxCrossEntropyLoss(a, t) reduction=sum",
+         .loss = "graph"},
+        {.text = X("5") "ids t [N]; const w [5] 0.5,1,2,0.25,3;"
+                        "y = SoftmaxCrossEntropyLoss(a, t, w) reduction=sum ignore_index=1",
+         .loss = "graph",
+         .ignore = 1},
         {.text =
              X("5") "ids t [N]; l = SoftmaxCrossEntropyLoss(a, t); const c [] 0.25; m = Mul(l, c);"
                     "par w [5,3]; b = MatMul(a, w); ids u [N]; k = SoftmaxCrossEntropyLoss(b, u);"
