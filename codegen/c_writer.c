@@ -8,6 +8,7 @@
 #include "codegen/c_expr.h"
 
 #define WIDTH 100
+#define PART 64 /* records of a function */
 
 /* ---- what a list of records needs ---- */
 
@@ -545,12 +546,11 @@ static void write_locals(itc_c_writer *w, itc_strbuf *b, const needs *n)
     }
 }
 
-static void write_function(itc_c_writer *w, itc_strbuf *b, const char *name, const char *what,
-                           const itc_record_list *list)
+static void write_part(itc_c_writer *w, itc_strbuf *b, const char *name,
+                       const itc_record_list *list)
 {
     needs n = {.value = ITC_NEW_ARRAY(w->ctx, bool, w->g->n_values + 1)};
     need_list(w, &n, list);
-    itc_strbuf_printf(b, "\n/* %s */\n", what);
     itc_strbuf_printf(b, "static void %s(%s_state *s, itr_call *c)\n{\n", name, w->names->model);
     itc_strbuf text;
     itc_strbuf_init(&text, w->ctx);
@@ -560,6 +560,32 @@ static void write_function(itc_c_writer *w, itc_strbuf *b, const char *name, con
     itc_c_mention(b, text.text, "c");
     itc_strbuf_add(b, text.text);
     itc_strbuf_add(b, "}\n");
+}
+
+/**
+ * One function, or where it would get long one that calls others: the time that a C compiler takes
+ * grows faster than a function does, and so do the stack's bytes for all the arguments in it.
+ */
+static void write_function(itc_c_writer *w, itc_strbuf *b, const char *name, const char *what,
+                           const itc_record_list *list)
+{
+    itc_strbuf_printf(b, "\n/* %s */\n", what);
+    if (list->n <= PART) {
+        write_part(w, b, name, list);
+        return;
+    }
+    itc_strbuf calls;
+    itc_strbuf_init(&calls, w->ctx);
+    for (int from = 0; from < list->n; from += PART) {
+        const int n = list->n - from < PART ? list->n - from : PART;
+        const itc_record_list part = {list->record + from, n, n};
+        const char *part_name = itc_format(w->ctx, "%s_%d", name, from / PART + 1);
+        write_part(w, b, part_name, &part);
+        itc_strbuf_add(b, "\n");
+        itc_strbuf_printf(&calls, "    %s(s, c);\n", part_name);
+    }
+    itc_strbuf_printf(b, "static void %s(%s_state *s, itr_call *c)\n{\n%s}\n", name,
+                      w->names->model, calls.text);
 }
 
 itc_status itc_c_body(itc_c_writer *w, itc_strbuf *b)
