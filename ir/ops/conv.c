@@ -182,6 +182,10 @@ static itc_status emit_call(itc_emit *e, const itc_node *n, const char *base, co
 /** Pads made explicit in place; a bias becomes a Combine behind the convolution. */
 static itc_status conv_normalize(itc_graph *g, itc_node *n, itc_value **out)
 {
+    if (n->in[0]->type.rank == 5) {
+        ITC_TRY(check_filter(g, n, 1, 5));
+        return itc_volume_conv(g, n, out);
+    }
     ITC_TRY(itc_window_operand(g, n, 0));
     const itc_type *x = &n->in[0]->type, *f = &n->in[1]->type;
     ITC_TRY(check_filter(g, n, 1, x->rank));

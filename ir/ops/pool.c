@@ -33,6 +33,9 @@ static void emit_pool(itc_emit *e, const itc_node *n, const itc_window *w)
 /** Pads made explicit, and a second output of our own: where each maximum was, in its plane. */
 static itc_status maxpool_normalize(itc_graph *g, itc_node *n, itc_value **out)
 {
+    if (n->in[0]->type.rank == 5) {
+        return itc_volume_pool(g, n, out);
+    }
     ITC_TRY(itc_window_operand(g, n, 0));
     const itc_type *x = &n->in[0]->type;
     ITC_TRY(itc_window_normalize(g, n, x->rank - 2, x->dim + 2, NULL));
@@ -128,7 +131,7 @@ const itc_op_def itc_op_MaxPool = {
     .opset_min = 7,
     .versions = (const uint8_t[]){1, 8, 10, 11, 12, 22, 0},
     .attrs = maxpool_attrs,
-    .summary = "largest element of a window over one or two axes",
+    .summary = "largest element of a window over one to three axes",
     .normalize = maxpool_normalize,
     .infer = maxpool_infer,
     .grad = maxpool_grad,
@@ -410,7 +413,9 @@ static itc_status mean_emit(itc_emit *e, const itc_node *n, const itc_window *w,
 
 static itc_status avgpool_normalize(itc_graph *g, itc_node *n, itc_value **out)
 {
-    (void)out;
+    if (n->in[0]->type.rank == 5) {
+        return itc_volume_pool(g, n, out);
+    }
     ITC_TRY(itc_window_operand(g, n, 0));
     const itc_type *x = &n->in[0]->type;
     return itc_window_normalize(g, n, x->rank - 2, x->dim + 2, NULL);

@@ -79,6 +79,36 @@ const itc_op_def itc_op_Shape = {
     .infer = refuse_infer,
 };
 
+/** How many elements there are; rows N count as such. */
+static itc_status size_fold(itc_graph *g, itc_node *n, itc_tensor **out)
+{
+    const itc_type *x = &n->in[0]->type;
+    itc_dim count;
+    if (!itc_dims_product(x->rank, x->dim, &count)) {
+        return itc_error(g->ctx, n, ITC_RANGE, "E0224", "%s is too large",
+                         itc_type_text(g->ctx, x));
+    }
+    itc_tensor *t = itc_tensor_new(g->ctx, ITC_I64, 0, NULL);
+    out[0] = t;
+    return itc_tensor_set_int(g->ctx, t, 0, count.size, count.batch) ? ITC_OK : ITC_INTERNAL;
+}
+
+/** Source  ONNX Size-1, -13, -19, -21 */
+const itc_op_def itc_op_Size = {
+    .name = "Size",
+    .domain = "",
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 1,
+    .flags = ITC_OP_TYPE_FOLD,
+    .opset_min = 1,
+    .versions = (const uint8_t[]){1, 13, 19, 21, 23, 24, 25, 0},
+    .summary = "the number of elements, known when compiling",
+    .fold = size_fold,
+    .infer = refuse_infer,
+};
+
 /* ---- Constant, ConstantOfShape ---- */
 
 static itc_status constant_fold(itc_graph *g, itc_node *n, itc_tensor **out)

@@ -91,7 +91,7 @@ static itc_status resolve_pads(itc_graph *g, itc_node *n, int spatial, const itc
 itc_status itc_window_normalize(itc_graph *g, itc_node *n, int spatial, const itc_dim *in,
                                 const itc_dim *kernel)
 {
-    int64_t k[2], stride[2], dilation[2], pads[4];
+    int64_t k[3], stride[3], dilation[3], pads[6];
     ITC_TRY(read_list(g, n, "kernel_shape", spatial, 1, kernel ? 1 : 0, k));
     for (int i = 0; kernel && i < spatial; i++) {
         if (itc_attr_find(n, "kernel_shape") && k[i] != kernel[i].size) {

@@ -1,6 +1,6 @@
 /**
  * Sliding windows: what convolution and pooling share. One or two spatial axes; with one, the
- * other is an axis of extent 1, so that kernels see two.
+ * other is an axis of extent 1, so that kernels see two. Three become two (window_volume.c).
  */
 #ifndef ITC_IR_OPS_WINDOW_H
 #define ITC_IR_OPS_WINDOW_H
@@ -59,5 +59,9 @@ void itc_window_copy(itc_graph *g, itc_node *to, const itc_node *from, int i);
 /** Sets the fields that pooling and convolution kernels share: strides, dilations, h, w, oh, ow,
  * pad_top, pad_left. */
 void itc_window_emit(struct itc_emit *e, const itc_window *w);
+
+/** Of a MaxPool or AveragePool, or a Conv, over three spatial axes: the same over two. */
+ITC_NODISCARD itc_status itc_volume_pool(itc_graph *g, itc_node *n, itc_value **out);
+ITC_NODISCARD itc_status itc_volume_conv(itc_graph *g, itc_node *n, itc_value **out);
 
 #endif

@@ -318,6 +318,10 @@ static void reset_planes(ref_model *r, ref_tensor *y, const ref_tensor *x, int64
 static void eval_conv(ref_model *r, const itc_node *n, ref_tensor *y)
 {
     const ref_tensor *x = in(r, n, 0), *f = in(r, n, 1), *bias = in(r, n, 2);
+    if (x->rank == 5) {
+        ref_eval_volume(r, n, y);
+        return;
+    }
     const window w = window_of(n, x, f->dim + 2);
     const int64_t group = attr_int(n, "group", 1), m = f->dim[0], c = f->dim[1];
     const int64_t plane = w.size[0] * w.size[1], area = w.kernel[0] * w.kernel[1];
@@ -413,6 +417,10 @@ static void eval_pool(ref_model *r, const itc_node *n, ref_tensor *y)
     const bool norm = strstr(n->op->name, "Lp") != NULL;
     const double p = (double)attr_int(n, "p", 2);
     int64_t kernel[2];
+    if (all->rank == 5 && !global && !norm) {
+        ref_eval_volume(r, n, y);
+        return;
+    }
     if (global) { /* over one axis */
         line.rank = 3;
         line.dim[2] = product(all, 2, all->rank);

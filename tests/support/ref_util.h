@@ -27,6 +27,9 @@ extern const ref_operator ref_indexed[];
 /** RNN, GRU, LSTM: ref_rnn.c. */
 extern const ref_operator ref_recurrent[];
 
+/** Conv, MaxPool and AveragePool over three spatial axes: ref_volume.c. */
+ref_eval_fn ref_eval_volume;
+
 /* ---- attributes, with ONNX's defaults ---- */
 
 static inline int64_t attr_int(const itc_node *n, const char *name, int64_t otherwise)

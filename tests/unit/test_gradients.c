@@ -582,7 +582,7 @@ static void every_operator_is_covered(void **state)
 {
     /* arithmetic on shapes, and what only folds */
     static const char *const constant =
-        " Shape Constant ConstantOfShape EyeLike Mod Cast ReduceProd Range "
+        " Shape Size Constant ConstantOfShape EyeLike Mod Cast ReduceProd Range "
         " NonZero ArgMin Hardmax "
         /* their slope is 0 wherever they have one */
         " Sign Floor Ceil Round ";

@@ -65,11 +65,30 @@ static void other_pools(void **state)
     RUN(cases)
 }
 
+/** Three spatial axes. */
+static void volumes(void **state)
+{
+    static const grad_case cases[] = {
+        {.text = X("2,3,4,3") "par w [3,2,2,2,2]; y = Conv(a, w)"},
+        {.text = X("2,4,3,4") "par w [2,2,2,3,2]; par b [2];"
+                              "y = Conv(a, w, b) strides=2,1,2 pads=1,1,0,0,1,1"},
+        {.text = X("4,5,3,3") "par w [6,2,2,2,3]; y = Conv(a, w) group=2 dilations=2,1,1"},
+        {.text = X("4,3,3,2") "par w [4,1,3,3,2]; y = Conv(a, w) group=4 pads=1,1,0,1,1,1"},
+        POOL("AveragePool", "2,4,3,4", " kernel_shape=2,3,2 strides=2,1,2"),
+        POOL("AveragePool", "2,3,3,4", " kernel_shape=2,2,3 pads=1,0,1,0,1,1"),
+        POOL("AveragePool", "2,3,3,4", " kernel_shape=2,2,3 pads=1,0,1,0,1,1 count_include_pad=1"),
+        POOL("MaxPool", "2,4,4,2", " kernel_shape=2,2,2 strides=2,2,2"),
+        POOL("MaxPool", "1,4,3,3", " kernel_shape=3,2,2 pads=1,0,1,1,1,0 strides=2,2,2"),
+    };
+    RUN(cases)
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conv_transpose),
         cmocka_unit_test(other_pools),
+        cmocka_unit_test(volumes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,6 +37,8 @@ static void folds_keep_the_rows(void **state)
         {"Range", {"=s2", "=s2", "=s1"}, 0, "", 0},
         {"Range", {"=s2", "=s9", "=s0"}, 0, "E0227", 0},
         {"Range", {"=sN", "=s9", "=s1"}, 0, "E0224", 0},
+        {"Size", {"f32[N,3,2]"}, 0, "6N", 0},
+        {"Size", {"=4,5,6"}, 0, "3", 0},
         {"GatherElements", {"=4,5,6", "=-1,0,2,2"}, 0, "6,4,6,6", 0},
         {"GatherElements", {"=4,5,6", "=3"}, 0, "E0229", 0},
         {"GatherElements", {"=4,5,6", "=s0"}, 0, "E0203", 0},
