@@ -255,20 +255,47 @@ const itc_op_def itc_op_BatchNormalization = {
 
 /* ---- LayerNormalization, RMSNormalization: over the last axes ---- */
 
+static itc_status mean_over(itc_graph *g, const itc_node *n, int axis, itc_value *x,
+                            itc_value **out)
+{
+    int64_t axes[ITC_MAX_RANK];
+    for (int i = axis; i < x->type.rank; i++) {
+        axes[i - axis] = i;
+    }
+    itc_node *m = itc_node_new(g, &itc_op_ReduceMean, n, 1, &x, 1);
+    itc_set_ints(g, m, "axes", x->type.rank - axis, axes);
+    return itc_apply_node(g, m, out);
+}
+
+/** Results Mean and InvStdDev, where they are there: the mean of the last axes, and 1 over the root
+ * of the variance and epsilon. */
+static itc_status layer_statistics(itc_graph *g, const itc_node *n, int axis, itc_value **out)
+{
+    itc_value *mean = NULL, *d = NULL, *v = NULL;
+    const bool asked = n->n_out > 1 && (n->out[1] || (n->n_out > 2 && n->out[2]));
+    if (!asked) {
+        return ITC_OK;
+    }
+    ITC_TRY(mean_over(g, n, axis, n->in[0], &mean));
+    out[1] = n->out[1] ? mean : NULL;
+    if (n->n_out > 2 && n->out[2]) {
+        ITC_TRY(itc_combine_build(g, n, 2, (itc_value *[]){n->in[0], mean}, (const double[]){1, -1},
+                                  &d));
+        ITC_TRY(itc_apply(g, n, &itc_op_Mul, 2, (itc_value *[]){d, d}, &v));
+        ITC_TRY(mean_over(g, n, axis, v, &v));
+        const char *f = itc_format(g->ctx, "1 / sqrt(x + %.17g)", itc_float(n, "epsilon"));
+        ITC_TRY(itc_map_build(g, n, f, v, &out[2]));
+    }
+    return ITC_OK;
+}
+
 static itc_status layer_norm_normalize(itc_graph *g, itc_node *n, itc_value **out)
 {
     itc_value *x = n->in[0];
     int axis = 0;
     itc_node *m = NULL;
     ITC_TRY(itc_axis_resolve(g, n, itc_int(n, "axis"), x->type.rank, &axis));
-    if (n->n_out > 1) {
-        for (int i = 1; i < n->n_out; i++) {
-            if (n->out[i]) {
-                return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0201",
-                                 "outputs Mean and InvStdDev are not available");
-            }
-        }
-    }
+    ITC_TRY(layer_statistics(g, n, axis, out)); /* swept where nobody asks */
     ITC_TRY(normalize_build(g, n, x, axis, -1, itc_float(n, "epsilon"), &m));
     /* scale and bias broadcast against the last axes as they are */
     ITC_TRY(build(g, n, &itc_op_Mul, m->out[0], n->in[1], out));

@@ -153,6 +153,27 @@ static void eval_layer_norm(ref_model *r, const itc_node *n, ref_tensor *y)
     reset(r, y, x->rank, x->dim);
     normalize(x, 1, slices, attr_float(n, "epsilon", 1e-5), center, y);
     scale_and_shift(y, in(r, n, 1), n->n_in > 2 ? in(r, n, 2) : NULL, 1);
+    for (int k = 1; k < n->n_out && n->out[k]; k++) { /* the mean, and 1 over the deviation */
+        ref_tensor *s = &r->value[n->out[k]->id];
+        int64_t dim[ITC_MAX_RANK];
+        for (int i = 0; i < x->rank; i++) {
+            dim[i] = i < (int)(axis < 0 ? axis + x->rank : axis) ? x->dim[i] : 1;
+        }
+        reset(r, s, x->rank, dim);
+        const int64_t run = x->count / slices;
+        for (int64_t i = 0; i < slices; i++) {
+            double sum = 0, squares = 0;
+            for (int64_t j = 0; j < run; j++) {
+                sum += x->x[i * run + j];
+            }
+            for (int64_t j = 0; j < run; j++) {
+                const double d = x->x[i * run + j] - sum / (double)run;
+                squares += d * d;
+            }
+            const double eps = attr_float(n, "epsilon", 1e-5);
+            s->x[i] = k == 1 ? sum / (double)run : 1 / sqrt(squares / (double)run + eps);
+        }
+    }
 }
 
 static void eval_group_norm(ref_model *r, const itc_node *n, ref_tensor *y)
