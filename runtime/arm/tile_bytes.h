@@ -4,18 +4,12 @@
 #ifndef ITR_ARM_TILE_BYTES_H
 #define ITR_ARM_TILE_BYTES_H
 
-#include "tile_transpose.h"
+#include "../tile/tile.h"
 
 typedef int8_t tile_row;
 typedef int8_t tile_lane;
 
-/** No bias: sums begin with 0. */
-static inline void tile_start(int64_t units, const tile_lane *f, int32_t *start)
-{
-    (void)units;
-    (void)f;
-    memset(start, 0, TILE_LANES * sizeof *start);
-}
+#include "tile_transpose.h"
 
 static inline void tile_widen(tile_row *to, const int8_t *from, int64_t n)
 {

@@ -5,11 +5,12 @@
 #ifndef ITR_ARM_TILE_DOTPROD_H
 #define ITR_ARM_TILE_DOTPROD_H
 
-#define TILE_ROWS 6
 #define TILE_UNIT 4
 #define TILE_BIAS 0
 #define TILE_16 0
 #define TILE_SCALE 2
+
+#include "tile_rows.h"
 
 #include "../tile/tile.h"
 #include "tile_bytes.h"
@@ -33,10 +34,6 @@ static inline int8x16_t tile_four(const tile_row *p)
     return vreinterpretq_s8_s32(vdupq_n_s32(four));
 }
 
-#define TILE_EACH_ROW(M) M(0) M(1) M(2) M(3) M(4) M(5)
-#define TILE_BEGIN(r)                                                                              \
-    const tile_row *p##r = row[r];                                                                 \
-    int32x4_t a##r = s0, b##r = s1, c##r = s2, d##r = s3;
 #define TILE_STEP(r)                                                                               \
     {                                                                                              \
         const int8x16_t x = tile_four(p##r + at);                                                  \
@@ -45,11 +42,6 @@ static inline int8x16_t tile_four(const tile_row *p)
         c##r = tile_dot(c##r, x, f2);                                                              \
         d##r = tile_dot(d##r, x, f3);                                                              \
     }
-#define TILE_END(r)                                                                                \
-    vst1q_s32(sum + TILE_LANES * (r), a##r);                                                       \
-    vst1q_s32(sum + TILE_LANES * (r) + 4, b##r);                                                   \
-    vst1q_s32(sum + TILE_LANES * (r) + 8, c##r);                                                   \
-    vst1q_s32(sum + TILE_LANES * (r) + 12, d##r);
 
 /** sum[r][l] = start[l] + the products of TILE_ROWS rows and a panel. */
 TILE_APART void tile(const tile_row *const *row, const tile_k *k, const tile_lane *f,

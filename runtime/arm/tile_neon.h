@@ -5,22 +5,20 @@
 #ifndef ITR_ARM_TILE_NEON_H
 #define ITR_ARM_TILE_NEON_H
 
-#define TILE_ROWS 6
 #define TILE_UNIT 1
 #define TILE_BIAS 0
 #define TILE_16 1
 #define TILE_SCALE 1
 
+#include "tile_rows.h"
+
 #include "../tile/tile.h"
-#include "tile_transpose.h"
 
 typedef int16_t tile_row;
 typedef int16_t tile_lane;
 
-#define TILE_EACH_ROW(M) M(0) M(1) M(2) M(3) M(4) M(5)
-#define TILE_BEGIN(r)                                                                              \
-    const tile_row *p##r = row[r];                                                                 \
-    int32x4_t a##r = s0, b##r = s1, c##r = s2, d##r = s3;
+#include "tile_transpose.h"
+
 #define TILE_STEP(r)                                                                               \
     {                                                                                              \
         const int16x8_t x = vld1q_dup_s16(p##r + at);                                              \
@@ -29,11 +27,6 @@ typedef int16_t tile_lane;
         c##r = vmlal_s16(c##r, vget_low_s16(f1), vget_low_s16(x));                                 \
         d##r = vmlal_high_s16(d##r, f1, x);                                                        \
     }
-#define TILE_END(r)                                                                                \
-    vst1q_s32(sum + TILE_LANES * (r), a##r);                                                       \
-    vst1q_s32(sum + TILE_LANES * (r) + 4, b##r);                                                   \
-    vst1q_s32(sum + TILE_LANES * (r) + 8, c##r);                                                   \
-    vst1q_s32(sum + TILE_LANES * (r) + 12, d##r);
 
 /** sum[r][l] = start[l] + the products of TILE_ROWS rows and a panel. */
 TILE_APART void tile(const tile_row *const *row, const tile_k *k, const tile_lane *f,
@@ -51,14 +44,6 @@ TILE_APART void tile(const tile_row *const *row, const tile_k *k, const tile_lan
         }
     }
     TILE_EACH_ROW(TILE_END)
-}
-
-/** No bias: sums begin with 0. */
-static inline void tile_start(int64_t units, const tile_lane *f, int32_t *start)
-{
-    (void)units;
-    (void)f;
-    memset(start, 0, TILE_LANES * sizeof *start);
 }
 
 /** 16 int8 as int16. */

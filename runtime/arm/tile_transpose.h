@@ -1,11 +1,19 @@
 /**
- * Small matrices transposed in registers of Advanced SIMD, and the storing of sums, for the tiles
- * of all its levels.
+ * Small matrices transposed in registers of Advanced SIMD, and where sums begin and go, for the
+ * tiles of all its levels. tile_row and tile_lane are known before.
  */
 #ifndef ITR_ARM_TILE_TRANSPOSE_H
 #define ITR_ARM_TILE_TRANSPOSE_H
 
 #include "../tile/tile.h"
+
+/** No bias: sums begin with 0. */
+static inline void tile_start(int64_t units, const tile_lane *f, int32_t *start)
+{
+    (void)units;
+    (void)f;
+    memset(start, 0, TILE_LANES * sizeof *start);
+}
 
 /**
  * 16 registers, one a row, become their columns one after the other. A round takes the lowest bit
