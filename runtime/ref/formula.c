@@ -163,12 +163,50 @@ static int16_t rounded(itr_number x, int32_t e)
     return (int16_t)(x.negative ? -y : y);
 }
 
+enum { WIDE_MANTISSAS = 1 << 16 };
+
+/**
+ * Many elements: each mantissa that occurs is computed once for the largest and once for its
+ * result. A function of its own, for its 136 KiB of stack: a small device has few elements.
+ */
+static void each_mantissa_once(const itr_formula_args *a)
+{
+    const int16_t *x = (const int16_t *)a->x;
+    int16_t *y = (int16_t *)a->y;
+    const program p = prepare(a);
+    itr_number most = {0, 0, false};
+    uint8_t present[WIDE_MANTISSAS / 8] = {0};
+    int16_t table[WIDE_MANTISSAS];
+    for (int64_t i = 0; i < a->n; i++) {
+        const uint32_t at = (uint16_t)x[i];
+        if ((present[at / 8] >> at % 8 & 1) == 0) {
+            present[at / 8] = (uint8_t)(present[at / 8] | 1u << at % 8);
+            most = largest(most, evaluate(&p, x[i]));
+        }
+    }
+    const int32_t e = exponent_for(most);
+    for (int32_t m = INT16_MIN; m <= INT16_MAX; m++) {
+        const uint32_t at = (uint16_t)m;
+        if ((present[at / 8] >> at % 8 & 1) != 0) {
+            table[at] = rounded(evaluate(&p, m), e);
+        }
+    }
+    for (int64_t i = 0; i < a->n; i++) {
+        y[i] = table[(uint16_t)x[i]];
+    }
+    *a->e_y = e;
+}
+
 void itr_formula_i16i16_ref(const itr_formula_args *a)
 {
     const int16_t *x = (const int16_t *)a->x;
     int16_t *y = (int16_t *)a->y;
     const program p = prepare(a);
     itr_number most = {0, 0, false};
+    if (a->n >= WIDE_MANTISSAS / 4) {
+        each_mantissa_once(a);
+        return;
+    }
     for (int64_t i = 0; i < a->n; i++) {
         most = largest(most, evaluate(&p, x[i]));
     }

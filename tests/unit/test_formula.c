@@ -548,6 +548,43 @@ static void programs(void **state)
     itc_ctx_free(ctx);
 }
 
+/* Many elements, of which each mantissa is computed once, against few, computed one by one. */
+static void many_are_as_few(void **state)
+{
+    (void)state;
+    enum { FEW = 1000, MANY = 40000 };
+    static int16_t x[MANY], y[MANY], expected[FEW];
+    itc_ctx *ctx = itc_ctx_new();
+    for (int k = 0; k < FUNCTIONS; k++) {
+        int words = 0;
+        const int32_t *code = NULL;
+        assert_int_equal(
+            itc_formula_program(ctx, NULL, parsed(ctx, functions[k].formula), &code, &words),
+            ITC_OK);
+        for (int i = 0; i < MANY; i++) {
+            x[i] = (int16_t)((i % FEW - FEW / 2) * (k % 2 == 0 ? 65 : 1));
+        }
+        int32_t few = 0, many = 0;
+        itr_formula_args a = {.x = x,
+                              .e_x = &(const int32_t){-12},
+                              .y = expected,
+                              .e_y = &few,
+                              .n = FEW,
+                              .code = code,
+                              .code_count = words};
+        itr_formula_i16i16_ref(&a);
+        a.y = k % 3 == 0 ? x : y; /* in place as well */
+        a.e_y = &many;
+        a.n = MANY;
+        itr_formula_i16i16_ref(&a);
+        assert_int_equal(many, few);
+        for (int i = 0; i < MANY; i++) {
+            assert_int_equal(((const int16_t *)a.y)[i], expected[i % FEW]);
+        }
+    }
+    itc_ctx_free(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -557,6 +594,7 @@ int main(void)
         cmocka_unit_test(kinks),
         cmocka_unit_test(all_functions_all_exponents),
         cmocka_unit_test(bytes_as_int16),
+        cmocka_unit_test(many_are_as_few),
         cmocka_unit_test(functions_are_total),
         cmocka_unit_test(edges),
         cmocka_unit_test(known_answers),
