@@ -476,3 +476,49 @@ const itc_op_def itc_op_MeanVarianceNormalization = {
     .normalize = mean_variance_normalize,
     .infer = same_infer,
 };
+
+/* ---- LpNormalization ---- */
+
+static itc_status lp_norm_normalize(itc_graph *g, itc_node *n, itc_value **out)
+{
+    const int64_t p = itc_int(n, "p");
+    int axis = 0;
+    itc_value *norm = NULL;
+    ITC_TRY(itc_axis_resolve(g, n, itc_int(n, "axis"), n->in[0]->type.rank, &axis));
+    if (p != 1 && p != 2) {
+        return itc_error(g->ctx, n, ITC_RANGE, "E0221", "p is %lld, expected 1 or 2", (long long)p);
+    }
+    const itc_op_def *op = p == 1 ? &itc_op_ReduceL1 : &itc_op_ReduceL2;
+    itc_node *m = itc_node_new(g, op, n, 1, n->in, 1);
+    itc_set_ints(g, m, "axes", 1, (const int64_t[]){axis});
+    ITC_TRY(itc_apply_node(g, m, &norm));
+    return itc_apply(g, n, &itc_op_Div, 2, (itc_value *[]){n->in[0], norm}, out);
+}
+
+static itc_status lp_norm_infer(itc_graph *g, itc_node *n)
+{
+    return itc_error(g->ctx, n, ITC_INTERNAL, "E0248", "%s was not normalised", n->op->name);
+}
+
+static const itc_attr_spec lp_norm_attrs[] = {{.name = "axis", .kind = ITC_ATTR_INT, .i = -1},
+                                              {.name = "p", .kind = ITC_ATTR_INT, .i = 2},
+                                              {0}};
+
+/**
+ * x over the sum of its magnitudes along an axis (p = 1), or the root of the sum of its squares.
+ * Source  ONNX LpNormalization-1, -22
+ */
+const itc_op_def itc_op_LpNormalization = {
+    .name = "LpNormalization",
+    .domain = "",
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 1,
+    .opset_min = 1,
+    .versions = (const uint8_t[]){1, 22, 0},
+    .attrs = lp_norm_attrs,
+    .summary = "over the norm of an axis, as ReduceL1 or ReduceL2 and Div",
+    .normalize = lp_norm_normalize,
+    .infer = lp_norm_infer,
+};

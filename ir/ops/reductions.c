@@ -66,6 +66,18 @@ static itc_status too_large(itc_graph *g, const itc_node *n, const itc_type *t)
     return itc_error(g->ctx, n, ITC_RANGE, "E0224", "%s is too large", itc_type_text(g->ctx, t));
 }
 
+/** Sums over nothing are 0, largest elements are none. */
+static itc_status check_elements(itc_graph *g, const itc_node *n, const itc_type *t, uint32_t mask)
+{
+    for (int i = 0; i < t->rank; i++) {
+        if ((mask >> i & 1) != 0 && t->dim[i].size == 0) {
+            return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0201",
+                             "%s over no elements (axis %d) is not supported", n->op->name, i);
+        }
+    }
+    return ITC_OK;
+}
+
 /** x as [kept, reduced], its kept axes in order; a Transpose where they do not stand so. */
 static itc_status as_rows(itc_graph *g, const itc_node *n, itc_value *x, uint32_t mask,
                           itc_value **out)
@@ -128,6 +140,7 @@ static itc_status build_max(itc_graph *g, const itc_node *n, itc_value *x, uint3
 {
     const itc_type as = reduced_type(&x->type, mask, true);
     itc_dim block[3];
+    ITC_TRY(check_elements(g, n, &x->type, mask));
     if (!is_block(&x->type, mask, block)) {
         ITC_TRY(as_rows(g, n, x, mask, &x));
         block[0] = x->type.dim[0];
@@ -179,6 +192,7 @@ static itc_status build_log_sum_exp(itc_graph *g, const itc_node *n, itc_value *
 {
     const itc_type as = reduced_type(&x->type, mask, true);
     itc_value *first = NULL, *log_first = NULL;
+    ITC_TRY(check_elements(g, n, &x->type, mask));
     ITC_TRY(as_rows(g, n, x, mask, &x));
     itc_node *log_of = itc_node_new(g, &itc_op_LogSoftmax, n, 1, &x, 1);
     itc_set_int(g, log_of, "axis", 1);

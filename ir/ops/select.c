@@ -188,7 +188,8 @@ static itc_status clip_normalize(itc_graph *g, itc_node *n, itc_value **out)
         return ITC_OK;
     }
     itc_node *m = itc_node_new(g, &itc_op_Clip, n, 1, n->in, 1);
-    itc_set_float(g, m, "min", bound[0]);
+    /* of a lower bound above the upper one, ONNX takes the upper one for all */
+    itc_set_float(g, m, "min", bound[0] > bound[1] ? bound[1] : bound[0]);
     itc_set_float(g, m, "max", bound[1]);
     ITC_TRY(itc_infer(g, m));
     out[0] = m->out[0];

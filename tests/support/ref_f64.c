@@ -144,6 +144,22 @@ static void scale_and_shift(ref_tensor *y, const ref_tensor *scale, const ref_te
     }
 }
 
+static void eval_lp_norm(ref_model *r, const itc_node *n, ref_tensor *y)
+{
+    const ref_tensor *x = in(r, n, 0);
+    const int axis = axis_of(attr_int(n, "axis", -1), x->rank);
+    const int64_t extent = x->dim[axis], inner = product(x, axis + 1, x->rank);
+    reset(r, y, x->rank, x->dim);
+    for (int64_t k = 0; k < x->count; k++) {
+        double sum = 0;
+        for (int64_t j = 0; j < extent; j++) {
+            const double v = x->x[k / inner / extent * extent * inner + j * inner + k % inner];
+            sum += attr_int(n, "p", 2) == 1 ? fabs(v) : v * v;
+        }
+        y->x[k] = x->x[k] / (attr_int(n, "p", 2) == 1 ? sum : sqrt(sum));
+    }
+}
+
 static void eval_layer_norm(ref_model *r, const itc_node *n, ref_tensor *y)
 {
     const ref_tensor *x = in(r, n, 0);
@@ -634,6 +650,7 @@ static const ref_operator table[] = {
     {"BatchNormalization", eval_batch_norm},
     {"LayerNormalization", eval_layer_norm},
     {"RMSNormalization", eval_layer_norm},
+    {"LpNormalization", eval_lp_norm},
     {"InstanceNormalization", eval_group_norm},
     {"GroupNormalization", eval_group_norm},
     {"MeanVarianceNormalization", eval_mean_variance},

@@ -444,6 +444,8 @@ static void other_normalisation(void **state)
     static const grad_case cases[] = {
         {.text = X("3,8") "par s [8] 0.5..1.5; par b [8]; n = LayerNormalization(a, s, b); "
                           "par q [3,8]; z = Mul(n, q); y = Tanh(z)"},
+        {.text = X("3,5") "y = LpNormalization(a)"},
+        {.text = X("4,3") "y = LpNormalization(a) axis=1 p=1"},
         {.text = X("3,8") "par s [8] 0.5..1.5; n, m, d = LayerNormalization(a, s); e = Mul(n, d);"
                           "y = Add(e, m)"},
         {.text = X("3,4,5") "par s [4,5] 0.5..1.5; n = LayerNormalization(a, s) axis=2 "
