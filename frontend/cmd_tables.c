@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "codegen/names.h"
 #include "frontend/cli.h"
 
 static int print(itc_cli *c, const itc_strbuf *b)
@@ -39,42 +40,79 @@ static const char *has(const itc_op_def *op, bool own)
     return own ? "yes" : op->normalize ? "as" : "-";
 }
 
-static void op_row(itc_strbuf *b, const itc_op_def *op, bool json, bool *first)
+/** Text of a cell of a Markdown table. */
+static const char *cell(itc_ctx *ctx, const char *text)
+{
+    itc_strbuf b;
+    itc_strbuf_init(&b, ctx);
+    for (; *text; text++) {
+        itc_strbuf_add(&b, *text == '|' ? "\\" : "");
+        itc_strbuf_add_n(&b, text, 1);
+    }
+    return b.text;
+}
+
+typedef enum form { TEXT, JSON, MARKDOWN } form;
+
+/** By form: what stands before the rows, and behind them. */
+static const struct {
+    const char *begin, *end;
+} ops_frame[] = {
+    [TEXT] = {"operator                   versions gradient  integer  kernel  folded  what it is\n",
+              "\nas: it becomes other operators, and has what they have; folded: computed when "
+              "compiling, where its operands are known\n"},
+    [JSON] = {"[", "\n]\n"},
+    [MARKDOWN] =
+        {"# Operators\n\nWritten by `intrain ops --markdown` from the tables of the compiler; not "
+         "to be edited.\n\n*as*: it becomes other operators, and has what they have. *Folded*: "
+         "computed when compiling, where its operands are known. *Versions* are those of ONNX at "
+         "which the definition changed.\n\n| operator | versions | gradient | integer | kernel | "
+         "folded | what it is |\n|---|---|---|---|---|---|---|\n",
+         ""},
+};
+
+static void op_row(itc_strbuf *b, const itc_op_def *op, form how, bool first)
 {
     const char *gradient = has(op, op->grad != NULL), *integer = has(op, op->lower != NULL);
     const char *kernel = has(op, op->emit != NULL), *fold = yes(op->fold != NULL);
-    if (!json) {
-        itc_strbuf_printf(b, "%-26s %-8s %-9s %-8s %-7s %-7s %s\n", op->name,
-                          versions(b->ctx, op, false), gradient, integer, kernel, fold,
-                          op->summary ? op->summary : "");
+    const char *summary = op->summary ? op->summary : "";
+    const char *domain = op->domain ? op->domain : "";
+    if (how == JSON) {
+        itc_strbuf_printf(b,
+                          "%s\n  {\"op\": \"%s\", \"domain\": \"%s\", \"versions\": [%s], "
+                          "\"gradient\": \"%s\", \"integer\": \"%s\", \"kernel\": \"%s\", "
+                          "\"folded\": \"%s\", \"summary\": %s}",
+                          first ? "" : ",", op->name, domain, versions(b->ctx, op, true), gradient,
+                          integer, kernel, fold, itc_name_json(b->ctx, summary));
         return;
     }
-    itc_strbuf_printf(b,
-                      "%s\n  {\"op\": \"%s\", \"domain\": \"%s\", \"versions\": [%s], "
-                      "\"gradient\": \"%s\", \"integer\": \"%s\", \"kernel\": \"%s\", "
-                      "\"folded\": \"%s\"}",
-                      *first ? "" : ",", op->name, op->domain ? op->domain : "",
-                      versions(b->ctx, op, true), gradient, integer, kernel, fold);
-    *first = false;
+    const bool shown = how == MARKDOWN && *domain;
+    if (how == MARKDOWN) {
+        itc_strbuf_printf(b, "| %s%s%s | %s | %s | %s | %s | %s | %s |\n", shown ? domain : "",
+                          shown ? "." : "", op->name, versions(b->ctx, op, false), gradient,
+                          integer, kernel, fold, cell(b->ctx, summary));
+    } else {
+        itc_strbuf_printf(b, "%-26s %-8s %-9s %-8s %-7s %-7s %s\n", op->name,
+                          versions(b->ctx, op, false), gradient, integer, kernel, fold, summary);
+    }
 }
 
 int itc_cmd_ops(itc_cli *c)
 {
-    const bool json = itc_options_flag(&c->options, ITC_OPT_json);
+    const form how = itc_options_flag(&c->options, ITC_OPT_json)       ? JSON
+                     : itc_options_flag(&c->options, ITC_OPT_markdown) ? MARKDOWN
+                                                                       : TEXT;
     bool first = true;
     itc_strbuf b;
     itc_strbuf_init(&b, c->ctx);
-    itc_strbuf_add(&b, json ? "["
-                            : "operator                   versions gradient  integer  kernel  "
-                              "folded  what it is\n");
+    itc_strbuf_add(&b, ops_frame[how].begin);
     for (int i = 0; itc_op_at(i); i++) {
         if (!(itc_op_at(i)->flags & ITC_OP_INTERNAL)) {
-            op_row(&b, itc_op_at(i), json, &first);
+            op_row(&b, itc_op_at(i), how, first);
+            first = false;
         }
     }
-    itc_strbuf_add(&b, json ? "\n]\n"
-                            : "\nas: it becomes other operators, and has what they have; folded: "
-                              "computed when compiling, where its operands are known\n");
+    itc_strbuf_add(&b, ops_frame[how].end);
     return print(c, &b);
 }
 

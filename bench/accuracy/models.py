@@ -13,8 +13,9 @@ from onnx import numpy_helper
 
 STEPS, PASSES = 50, 5
 # models that take pixels 0..255; learning rates of models that are not made for the default
-PIXELS = ("cntk_mnist8", "wonnx_opt_mnist")
-RATES = {"cntk_mnist8": "0.00001", "wonnx_opt_mnist": "0.00001", "mlperf_ad01": "0.00001"}
+PIXELS = ("cntk_mnist8", "wonnx_opt_mnist", "mlperf_resnet8")
+RATES = {"cntk_mnist8": "0.00001", "wonnx_opt_mnist": "0.00001", "mlperf_ad01": "0.00001", "mlperf_resnet8": "0.0001",
+         "mlperf_resnet8_int8": "0.0001", "mlperf_wakeword": "0.001"}
 FLOAT, CLASSES = 1, {(10,), (1, 10)}
 
 
@@ -125,13 +126,14 @@ def plan(path, data):
     g, name = onnx.load(path).graph, os.path.basename(path).split(".")[0]
     known = {t.name for t in g.initializer}
     ins = [i for i in g.input if i.name not in known]
-    shape, outs = extents(ins[0], DIM), outputs_of(path)
+    shape = extents(ins[0], DIM)
+    if len(ins) > 2 or 0 in shape:
+        raise LookupError(f"no data here for the inputs {[i.name for i in ins]}")
+    outs = outputs_of(path)
     batch = 8 if np.prod(shape) > 10000 else 32
     n = STEPS * batch // PASSES
     symbols = [d.dim_param for i in ins for d in i.type.tensor_type.shape.dim]
     options = [o for k, v in DIM.items() if k in symbols for o in ("--dim", f"{k}={v}")]
-    if len(ins) > 2 or 0 in shape:
-        raise LookupError(f"no data here for the inputs {[i.name for i in ins]}")
     if name in MADE_FOR:
         load, loss = MADE_FOR[name]
         x, y = load(data)

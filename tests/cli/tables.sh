@@ -28,3 +28,12 @@ for options in "--loss mse" "--loss none=mse" "--freeze *" "--memory-limit 1K" "
         grep -q 'cannot be trained' check.out || fail "$options: check does not say so"
     fi
 done
+
+# what is in the way comes first, with what would help; a model that cannot be read is no table
+odd=$SOURCE/tests/fuzz/corpus/onnx/opaque.onnx
+expect 2 '^  NoSuchOp, from node #2 on: E0201: ' "$INTRAIN" check "$odd"
+grep -q 'what would help: ' out || fail "no help for an unsupported operator"
+grep -Eq '^[0-9]+ .* no  +E0' out || fail "the table does not say why"
+expect 2 '"help": "--train GLOB' "$INTRAIN" check "$odd" --json
+"$INTRAIN" check "$SOURCE/tests/fuzz/corpus/onnx/truncated.onnx" --json >broken.json 2>/dev/null && fail "truncated.onnx is taken"
+[ "$(tr -d ' \n' <broken.json | sed 's/.*"tensors":\[\],"errors":\[{"id":"E0200".*/found/')" = found ] || fail "$(cat broken.json)"
