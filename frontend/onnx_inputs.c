@@ -1,6 +1,12 @@
-/* Inputs of the model: their types, and which axis is the batch. */
+/*
+ * Inputs of the model: their types, and which axis is the batch.
+ *
+ * A trainer's samples are rows: an input whose batch is another axis than the first (sequences as
+ * [time, batch, features]) is an input with the batch first, and a Transpose behind it.
+ */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "frontend/onnx_model.h"
 
@@ -14,6 +20,7 @@ typedef struct input {
     itc_dtype dtype;
     int rank;
     axis axis[ITC_MAX_RANK];
+    int batch; /**< the axis that counts samples */
 } input;
 
 typedef struct input_list {
@@ -133,22 +140,73 @@ static const char *axis_name(itc_importer *im, const input *in, int i)
     return symbol[0] != '\0' ? symbol : itc_format(im->ctx, "%s.%d", in->name, i);
 }
 
-/** The rows are the symbolic first axis of `with`; so must every other input's be. */
-static itc_status check_symbolic_batch(itc_importer *im, const input_list *list, const input *with)
+static bool has_dim(itc_importer *im, const input *in, int i)
 {
+    for (int k = 0; k < im->options->n_dims; k++) {
+        if (strcmp(im->options->dims[k].name, axis_name(im, in, i)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/** How likely it is that an axis is the batch: by its name, as the first one, by having any name;
+ * 0: it is not. */
+static int batch_rank(itc_importer *im, const input *in, int i, bool skip_dims)
+{
+    const char *symbol = in->axis[i].symbol;
+    if (in->axis[i].size >= 0 || (skip_dims && has_dim(im, in, i))) {
+        return 0;
+    }
+    const bool named = strcasecmp(symbol, "batch") == 0 || strcasecmp(symbol, "batch_size") == 0;
+    return named ? 3 : i == 0 ? 2 : symbol[0] != '\0' ? 1 : 0;
+}
+
+/** The input, the first of those that are as likely, whose axis `batch` is; NULL: no axis can be.
+ * What --dim gives an extent is not the batch, unless nothing else can be. */
+static const input *find_leader(itc_importer *im, const input_list *list)
+{
+    const input *leader = NULL;
+    for (int skip = 1; skip >= 0 && !leader; skip--) {
+        int best = 0;
+        for (int i = 0; i < list->n; i++) {
+            for (int k = 0; k < list->v[i].rank; k++) {
+                const int rank = batch_rank(im, &list->v[i], k, skip != 0);
+                if (rank > best) {
+                    best = rank;
+                    leader = &list->v[i];
+                    list->v[i].batch = k;
+                }
+            }
+        }
+    }
+    return leader;
+}
+
+/** Every input has the leader's axis, or another symbolic first one. */
+static itc_status check_symbolic_batch(itc_importer *im, const input_list *list,
+                                       const input *leader)
+{
+    const char *symbol = leader->axis[leader->batch].symbol;
+    const char *name = axis_name(im, leader, leader->batch);
     for (int i = 0; i < list->n; i++) {
-        const input *in = &list->v[i];
-        if (in->rank == 0 || in->axis[0].size >= 0) {
+        input *in = &list->v[i];
+        int at = in == leader ? leader->batch : -1;
+        for (int k = 0; k < in->rank && at < 0 && symbol[0] != '\0'; k++) {
+            at = strcmp(in->axis[k].symbol, symbol) == 0 ? k : -1;
+        }
+        if (at < 0 && (in->rank == 0 || in->axis[0].size >= 0)) {
             return itc_error(im->ctx, NULL, ITC_SHAPE, "E0211",
-                             "input \"%s\" %s, but the first axis of \"%s\" (\"%s\") is the batch: "
-                             "all inputs must have it first",
+                             "input \"%s\" %s, but axis %d of \"%s\" (\"%s\") is the batch: every "
+                             "input must have it",
                              in->name, in->rank == 0 ? "is a scalar" : "has a fixed first axis",
-                             with->name, axis_name(im, with, 0));
+                             leader->batch, leader->name, name);
         }
-        if (strcmp(in->axis[0].symbol, with->axis[0].symbol) != 0) {
+        if (at < 0 && strcmp(in->axis[0].symbol, symbol) != 0) {
             itc_note(im->ctx, "axes \"%s\" and \"%s\" of the inputs are both taken as the batch",
-                     axis_name(im, with, 0), axis_name(im, in, 0));
+                     name, axis_name(im, in, 0));
         }
+        in->batch = at > 0 ? at : 0;
     }
     return ITC_OK;
 }
@@ -184,18 +242,13 @@ static itc_status check_fixed_batch(itc_importer *im, const input_list *list)
 
 static itc_status find_batch(itc_importer *im, const input_list *list)
 {
-    for (int i = 0; i < list->n; i++) {
-        if (list->v[i].rank > 0 && list->v[i].axis[0].size < 0) {
-            return check_symbolic_batch(im, list, &list->v[i]);
-        }
-    }
-    return check_fixed_batch(im, list);
+    const input *leader = find_leader(im, list);
+    return leader ? check_symbolic_batch(im, list, leader) : check_fixed_batch(im, list);
 }
 
 /* ---- symbolic axes other than the batch ---- */
 
-static itc_status fix_axis(itc_importer *im, const input_list *list, const input *in, int i,
-                           bool *used, int64_t *size)
+static itc_status fix_axis(itc_importer *im, const input *in, int i, bool *used, int64_t *size)
 {
     const char *name = axis_name(im, in, i);
     for (int k = 0; k < im->options->n_dims; k++) {
@@ -206,11 +259,10 @@ static itc_status fix_axis(itc_importer *im, const input_list *list, const input
         }
     }
     if (in->axis[i].symbol[0] != '\0' &&
-        strcmp(in->axis[i].symbol, list->v[0].axis[0].symbol) == 0) {
+        strcmp(in->axis[i].symbol, in->axis[in->batch].symbol) == 0) {
         return itc_error(im->ctx, NULL, ITC_UNSUPPORTED, "E0211",
-                         "axis %d of input \"%s\" is the batch (\"%s\"), which may only be the "
-                         "first axis",
-                         i, in->name, name);
+                         "axis %d of input \"%s\" is the batch (\"%s\"), and so is axis %d", i,
+                         in->name, name, in->batch);
     }
     return itc_error(im->ctx, NULL, ITC_SHAPE, "E0210",
                      "axis %d of input \"%s\" has no extent: give it with --dim %s=N", i, in->name,
@@ -238,24 +290,46 @@ static itc_status whole_shape(itc_importer *im, const input *in, itc_dim *dim)
     return itc_error(im->ctx, NULL, ITC_SHAPE, "E0209", "input \"%s\" is not given", in->name);
 }
 
-static itc_status batch_shape(itc_importer *im, const input_list *list, const input *in, bool *used,
-                              itc_dim *dim)
+/** A sample's axes behind the batch, in their order. */
+static itc_status batch_shape(itc_importer *im, const input *in, bool *used, itc_dim *dim)
 {
-    dim[0] = (itc_dim){1, true};
-    for (int i = 1; i < in->rank; i++) {
-        dim[i] = (itc_dim){in->axis[i].size, false};
-        if (in->axis[i].size < 0) {
-            ITC_TRY(fix_axis(im, list, in, i, used, &dim[i].size));
+    int at = 0;
+    dim[at++] = (itc_dim){1, true};
+    for (int i = 0; i < in->rank; i++) {
+        if (i == in->batch) {
+            continue;
         }
+        dim[at] = (itc_dim){in->axis[i].size, false};
+        if (in->axis[i].size < 0) {
+            ITC_TRY(fix_axis(im, in, i, used, &dim[at].size));
+        }
+        at++;
     }
     return ITC_OK;
 }
 
-static itc_status make_value(itc_importer *im, itc_scope *scope, const input_list *list,
-                             const input *in, bool *used)
+/** What nodes of the model see of an input: its axes as the model has them. */
+static itc_value *as_exported(itc_importer *im, const input *in, itc_value *v)
+{
+    int64_t perm[ITC_MAX_RANK];
+    if (im->options->shapes || in->batch == 0) {
+        return v;
+    }
+    for (int i = 0; i < in->rank; i++) {
+        perm[i] = i == in->batch ? 0 : i < in->batch ? i + 1 : i;
+    }
+    itc_node *n = itc_node_new(im->g, itc_op_find("", "Transpose"), NULL, 1, &v, 1);
+    itc_set_ints(im->g, n, "perm", in->rank, perm);
+    itc_note(im->ctx,
+             "axis %d of input \"%s\" is the batch: a sample of the data is the rest of its axes",
+             in->batch, in->name);
+    return n->out[0];
+}
+
+static itc_status make_value(itc_importer *im, itc_scope *scope, const input *in, bool *used)
 {
     itc_dim dim[ITC_MAX_RANK];
-    ITC_TRY(im->options->shapes ? whole_shape(im, in, dim) : batch_shape(im, list, in, used, dim));
+    ITC_TRY(im->options->shapes ? whole_shape(im, in, dim) : batch_shape(im, in, used, dim));
     const itc_type type = itc_type_make(in->dtype, in->rank, dim);
     itc_dim count;
     if (!itc_type_count(&type, &count) || count.size > INT32_MAX) {
@@ -266,7 +340,8 @@ static itc_status make_value(itc_importer *im, itc_scope *scope, const input_lis
         return itc_error(im->ctx, NULL, ITC_PARSE, "E0204", "input \"%s\" is defined twice",
                          in->name);
     }
-    itc_scope_bind_value(scope, in->name, itc_value_new(im->g, ITC_VALUE_INPUT, in->name, type));
+    itc_value *v = itc_value_new(im->g, ITC_VALUE_INPUT, in->name, type);
+    itc_scope_bind_value(scope, in->name, as_exported(im, in, v));
     return ITC_OK;
 }
 
@@ -280,8 +355,9 @@ static itc_status check_dims_used(itc_importer *im, const input_list *list, cons
                              (long long)d->size);
         }
         if (!used[k]) {
-            const bool batch =
-                list->v[0].axis[0].size < 0 && strcmp(axis_name(im, &list->v[0], 0), d->name) == 0;
+            const input *first = &list->v[0];
+            const bool batch = first->axis[first->batch].size < 0 &&
+                               strcmp(axis_name(im, first, first->batch), d->name) == 0;
             return itc_error(im->ctx, NULL, ITC_RANGE, "E0210",
                              batch ? "--dim %s: that axis is the batch, see --batch"
                                    : "--dim %s: no input has a symbolic axis of this name",
@@ -300,7 +376,7 @@ itc_status itc_onnx_import_inputs(itc_importer *im, itc_scope *scope)
     }
     bool *used = ITC_NEW_ARRAY(im->ctx, bool, im->options->n_dims);
     for (int i = 0; i < list.n; i++) {
-        ITC_TRY(make_value(im, scope, &list, &list.v[i], used));
+        ITC_TRY(make_value(im, scope, &list.v[i], used));
     }
     return check_dims_used(im, &list, used);
 }

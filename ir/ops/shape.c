@@ -641,6 +641,29 @@ const itc_op_def itc_op_Transpose = {
     .emit = transpose_emit,
 };
 
+itc_status itc_rows_first(itc_graph *g, itc_value *x, itc_value **out)
+{
+    int64_t perm[ITC_MAX_RANK];
+    int rows = 0, at = 1;
+    for (int i = 0; i < x->type.rank; i++) {
+        rows = x->type.dim[i].batch ? i : rows;
+    }
+    *out = x;
+    if (rows == 0) {
+        return ITC_OK;
+    }
+    perm[0] = rows;
+    for (int i = 0; i < x->type.rank; i++) {
+        if (i != rows) {
+            perm[at++] = i;
+        }
+    }
+    itc_node *n = itc_node_new(g, &itc_op_Transpose, x->def, 1, &x, 1);
+    itc_set_ints(g, n, "perm", x->type.rank, perm);
+    *out = n->out[0];
+    return itc_infer(g, n);
+}
+
 /* ---- DepthToSpace, SpaceToDepth ---- */
 
 /** x [N,C,H,W] under six axes, permuted, and under four again. */

@@ -123,4 +123,7 @@ ITC_NODISCARD bool itc_dtype_of_onnx(int64_t onnx, itc_dtype *out);
 /** Fold hook of operators that keep their operand: the operand's contents. */
 itc_status itc_fold_same(itc_graph *g, itc_node *n, itc_tensor **out);
 
+/** x with the axis of the rows first, the others in their order; x itself where it is. */
+ITC_NODISCARD itc_status itc_rows_first(itc_graph *g, itc_value *x, itc_value **out);
+
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "frontend/onnx_import.h"
+#include "ir/op.h"
 #include "tests/support/onnx_build.h"
 
 enum { FLOAT = 1, INT64 = 7, STRING = 8, BOOL = 9, FLOAT16 = 10, DOUBLE = 11 };
@@ -96,6 +97,32 @@ static void batch_is_the_symbolic_first_axis(void **state)
     check_types(2, minus, 0, NULL, types, 0);
     const input differ[] = {{"x", FLOAT, "N,1,28,28"}, {"label", INT64, "M"}};
     check_types(2, differ, 0, NULL, types, 1);
+}
+
+static void batch_is_another_axis(void **state)
+{
+    (void)state;
+    const input named[] = {{"x", FLOAT, "time,batch,4"}, {"h", FLOAT, "2,batch,8"}};
+    const itc_import_dim time[] = {{"time", 5}};
+    const char *const types[] = {"f32[N,5,4]", "f32[N,2,8]"};
+    check_types(2, named, 1, time, types, 2);
+    check_refused(2, named, 0, NULL, "E0210", "--dim time=N");
+    /* without a name that says so, the axis without an extent */
+    const input sequence[] = {{"x", FLOAT, "time,B,4"}};
+    check_types(1, sequence, 1, time, types, 1);
+    const input fixed[] = {{"x", FLOAT, "5,B,4"}, {"label", INT64, "B"}};
+    const char *const labelled[] = {"f32[N,5,4]", "i64[N]"};
+    const itc_import_dim batch[] = {{"B", 3}};
+    check_refused(2, fixed, 1, batch, "E0210", "--dim B: that axis is the batch");
+    itc_ctx *ctx = itc_ctx_new();
+    itc_graph *g = NULL;
+    assert_int_equal(import(ctx, 2, fixed, 0, NULL, &g), ITC_OK);
+    assert_string_equal(itc_type_text(ctx, &itc_value_find(g, "x")->type), labelled[0]);
+    assert_int_equal(g->section[ITC_FORWARD].n, 2); /* the Transpose and the Identity */
+    assert_string_equal(g->section[ITC_FORWARD].node[0]->op->name, "Transpose");
+    assert_ptr_equal(g->section[ITC_FORWARD].node[1]->in[0],
+                     g->section[ITC_FORWARD].node[0]->out[0]);
+    itc_ctx_free(ctx);
 }
 
 static void batch_is_the_fixed_first_extent(void **state)
@@ -192,6 +219,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(element_types),
         cmocka_unit_test(batch_is_the_symbolic_first_axis),
+        cmocka_unit_test(batch_is_another_axis),
+        cmocka_unit_test(batch_is_another_axis),
         cmocka_unit_test(batch_is_the_fixed_first_extent),
         cmocka_unit_test(batch_that_cannot_be_told),
         cmocka_unit_test(other_symbolic_axes),
