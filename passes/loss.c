@@ -5,11 +5,13 @@
  * PREPARE; FORWARD ends in loss nodes; INFER is a copy of the forward graph in its evaluation form
  * (an operator's infer_form: no dropout) whose values are the graph's outputs, and SCORE compares
  * them with the targets. Targets are values of kind TARGET.
+ * An output that has the rows on another axis than the first is transposed: samples are rows.
  * A cross-entropy on a softmax takes the softmax's operand: no second softmax.
  * With the loss "none" there is no training: FORWARD, BACKWARD and UPDATE stay empty.
  * Linear in the graph's size.
  */
 #include "ir/ops/loss.h"
+#include "ir/ops/util.h"
 #include "passes/pass.h"
 
 #include <stdlib.h>
@@ -463,10 +465,21 @@ static itc_status build_score(loss_pass *p)
     return ITC_OK;
 }
 
+static itc_status bring_rows_first(itc_graph *g)
+{
+    for (int i = 0; i < g->n_outputs; i++) {
+        if (g->outputs[i].value) {
+            ITC_TRY(itc_rows_first(g, g->outputs[i].value, &g->outputs[i].value));
+        }
+    }
+    return ITC_OK;
+}
+
 itc_status itc_pass_loss(itc_graph *g)
 {
     loss_pass p = {.g = g};
     g->insert = ITC_FORWARD;
+    ITC_TRY(bring_rows_first(g));
     ITC_TRY(attach_all(&p));
     if (p.n_losses > 60) {
         return itc_error(g->ctx, NULL, ITC_RANGE, "E0307", "more than 60 losses");

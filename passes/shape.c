@@ -3,7 +3,6 @@
  *
  * Invariant: afterwards every value has a known type, no operand of a node could have been folded,
  * and every node's operator has no `normalize` left to do.
- * An output that has the rows on another axis than the first is transposed: samples are rows.
  * An operator that cannot be compiled spoils only what depends on it; that is an error when an
  * output with a loss does, and a note otherwise (scikit-learn's label output, for one).
  * Linear in the graph's size.
@@ -192,16 +191,6 @@ static itc_status check_phantoms(itc_graph *g)
     return ITC_OK;
 }
 
-static itc_status bring_rows_first(itc_graph *g)
-{
-    for (int i = 0; i < g->n_outputs; i++) {
-        if (g->outputs[i].value) {
-            ITC_TRY(itc_rows_first(g, g->outputs[i].value, &g->outputs[i].value));
-        }
-    }
-    return ITC_OK;
-}
-
 itc_status itc_pass_shape(itc_graph *g)
 {
     const itc_node_list old = g->section[ITC_FORWARD];
@@ -235,6 +224,5 @@ itc_status itc_pass_shape(itc_graph *g)
     }
     itc_graph_resolve(g);
     itc_graph_sweep(g);
-    ITC_TRY(bring_rows_first(g));
     return check_phantoms(g);
 }

@@ -16,7 +16,7 @@ STEPS, PASSES = 50, 5
 PIXELS = ("cntk_mnist8", "wonnx_opt_mnist", "mlperf_resnet8")
 RATES = {"cntk_mnist8": "0.00001", "wonnx_opt_mnist": "0.00001", "mlperf_ad01": "0.00001", "mlperf_resnet8": "0.0001",
          "mlperf_resnet8_int8": "0.0001", "mlperf_wakeword": "0.001"}
-FLOAT, CLASSES = 1, {(10,), (1, 10)}
+INT8, CLASSES = 3, {(10,), (1, 10)}
 
 
 def idx(path):
@@ -140,6 +140,8 @@ def plan(path, data):
         y = y.astype(np.int32) if y.dtype != np.float32 else y
         return (np.ascontiguousarray(x[:n].reshape(-1, *shape)), np.ascontiguousarray(y[:n])), loss, batch
     found = images(data, shape, n)
+    if found and ins[0].type.tensor_type.elem_type == INT8:  # quantised: pixels less 128, as they are
+        found = ((found[0].astype(np.int16) - 128).astype(np.int8), found[1])
     if len(ins) == 2 and ins[1].name == "label":
         return found, ["--loss", "graph"], batch
     if found and outs[0][1] in CLASSES:
@@ -173,7 +175,7 @@ def save(d, arrays, scale):
 def check(intrain, path, data, arith, lr, how):
     arrays, loss, batch = plan(path, data)
     name = os.path.basename(path).split(".")[0]
-    scale = {"uint8": ",scale=1/255", "int8": ",scale=1/64"}.get(str(arrays[0].dtype), "") if name not in PIXELS else ""
+    scale = {"uint8": ",scale=1/255", "int8": "" if name.endswith("int8") else ",scale=1/64"}.get(str(arrays[0].dtype), "") if name not in PIXELS else ""
     lr = RATES.get(name, lr)
     with tempfile.TemporaryDirectory() as d:
         run = lambda *a: subprocess.run(a, check=True, capture_output=True, text=True)
