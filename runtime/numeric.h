@@ -109,22 +109,28 @@ static inline int64_t itr_round_stochastic(int64_t x, int s, uint64_t random, in
     return (x + (int64_t)(random >> (width - s))) >> s;
 }
 
-/** The same with 32 bits of `random` or 16, in the type that vectorises. */
-static inline int64_t itr_round_stochastic_narrow(int64_t x, int s, uint32_t random, int width)
+/**
+ * A rounding in two steps, for loops: the addend of a shift s >= 1 (2^(s-1) to nearest, or the top
+ * s bits of a random number of `width` >= s bits), then floor(x / 2^s) of the sum with it.
+ */
+static inline int64_t itr_nearest_addend(int s)
 {
-    return (x + (int64_t)(random >> (width - s))) >> s;
+    return (int64_t)((uint64_t)1 << (s - 1));
 }
 
-/** As itr_round_nearest, in 32 bits: 0 <= s <= 30, x + 2^(s-1) fits. */
-static inline int32_t itr_round_nearest32(int32_t x, int s)
+static inline uint32_t itr_random_addend(uint32_t random, int s, int width)
 {
-    return s == 0 ? x : (x + (int32_t)((uint32_t)1 << (s - 1))) >> s;
+    return random >> (width - s);
 }
 
-/** As itr_round_stochastic, in 32 bits: 1 <= s <= 30, width 16 or 32, x + 2^s fits. */
-static inline int32_t itr_round_stochastic32(int32_t x, int s, uint32_t random, int width)
+static inline int32_t itr_floor_shift32(int32_t x, int s)
 {
-    return (x + (int32_t)(random >> (width - s))) >> s;
+    return x >> s;
+}
+
+static inline int64_t itr_floor_shift64(int64_t x, int s)
+{
+    return x >> s;
 }
 
 /** x + y and x * y modulo 2^64, where the caller tests for overflow itself. */
@@ -219,8 +225,8 @@ static inline uint32_t itr_isqrt64(uint64_t x)
         return 0;
     }
     const int s = (64 - itr_bitlen64(x)) & ~1;
-    const uint64_t n = x << s;      /* 2^62 or more */
-    const uint64_t high = n >> 32;  /* Q32, from 1/4 to below 1 */
+    const uint64_t n = x << s;                                     /* 2^62 or more */
+    const uint64_t high = n >> 32;                                 /* Q32, from 1/4 to below 1 */
     uint64_t r = UINT64_C(2242000000) - (high * 1258000000 >> 32); /* 1/sqrt in Q30 within 11 % */
     for (int i = 0; i < 3; i++) {
         const uint64_t square = (r * r >> 30) * high >> 32;

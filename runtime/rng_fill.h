@@ -68,6 +68,20 @@ static inline void itr_random_lanes32(const itr_rng *rng, uint32_t site, uint32_
     }
 }
 
+/** The words as halves, in place, the low one first. */
+static inline const uint16_t *itr_philox_halves(uint32_t words[4 * ITR_PHILOX_LANES])
+{
+#if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+    uint16_t halves[8 * ITR_PHILOX_LANES];
+    for (int j = 0; j < 4 * ITR_PHILOX_LANES; j++) {
+        halves[2 * j] = (uint16_t)words[j];
+        halves[2 * j + 1] = (uint16_t)(words[j] >> 16);
+    }
+    memcpy(words, halves, sizeof halves);
+#endif
+    return (const uint16_t *)(const void *)words;
+}
+
 /** As itr_random_fill32, of width 16: the low half of a word comes before its high half. */
 static inline void itr_random_lanes16(const itr_rng *rng, uint32_t site, uint32_t draw,
                                       int64_t first_element, int n, uint16_t *out)
@@ -75,13 +89,9 @@ static inline void itr_random_lanes16(const itr_rng *rng, uint32_t site, uint32_
     int64_t block = first_element / 8;
     int skip = (int)(first_element % 8);
     uint32_t words[4 * ITR_PHILOX_LANES];
-    uint16_t halves[8 * ITR_PHILOX_LANES];
     for (int done = 0; done < n; block += ITR_PHILOX_LANES, skip = 0) {
         itr_philox_lanes(rng, site << 8 | draw, (uint32_t)block, words);
-        for (int j = 0; j < 4 * ITR_PHILOX_LANES; j++) {
-            halves[2 * j] = (uint16_t)words[j];
-            halves[2 * j + 1] = (uint16_t)(words[j] >> 16);
-        }
+        const uint16_t *halves = itr_philox_halves(words);
         const int room = 8 * ITR_PHILOX_LANES - skip, use = room < n - done ? room : n - done;
         memcpy(out + done, halves + skip, (size_t)use * sizeof *out);
         done += use;

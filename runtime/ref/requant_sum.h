@@ -93,27 +93,34 @@ static void end_part(pass *p, const itr_rng *rng, uint64_t max)
     itr_pool_unlock(p->a->pool);
 }
 
-static uint64_t largest32(const sum *s, cursor *c, int n)
+/** The range of a joint run, added up term by term. */
+static range mixed_range(const sum *s, const cursor *c, const line *l, int n)
 {
-    int32_t v[BLOCK], low = 0, high = 0;
-    load32(s, c, n, v);
-    for (int j = 0; j < n; j++) {
-        low = v[j] < low ? v[j] : low;
-        high = v[j] > high ? v[j] : high;
-    }
-    return (uint64_t)(-low > high ? -low : high);
+    int64_t v[BLOCK], found[2];
+    memset(v, 0, (size_t)n * sizeof *v);
+    add_terms64(s, c, l->rest, c->i, v);
+    line64(v, l, 0, n);
+    extremes64(v, n, found);
+    return range_of(found[0], found[1]);
 }
 
-static uint64_t largest64(const sum *s, cursor *c, int n)
+/** The range of a joint run that is a line alone; else of its first BLOCK elements. */
+static range next_range(const sum *s, cursor *c, int limit)
 {
-    int64_t v[BLOCK], low = 0, high = 0;
-    load64(s, c, n, v);
-    for (int j = 0; j < n; j++) {
-        low = v[j] < low ? v[j] : low;
-        high = v[j] > high ? v[j] : high;
+    line l;
+    int n = joint_run(s, c, limit);
+    line_of(s, c, &l);
+    if (l.rest != 0 && n > BLOCK) {
+        n = BLOCK;
+        shorten(s, c, n);
     }
-    return (uint64_t)(-low > high ? -low : high);
+    const range r = l.rest != 0 ? mixed_range(s, c, &l, n) : line_range(&l, s->fits32, n);
+    c->i += n;
+    return r;
 }
+
+/** A joint run is no longer, so that its length is an int. */
+enum { LONGEST = 1 << 30 };
 
 static void largest_part(void *user, int64_t begin, int64_t end)
 {
@@ -124,8 +131,8 @@ static void largest_part(void *user, int64_t begin, int64_t end)
     uint64_t max = 0;
     start_at(&s, begin, &c);
     while (c.i < end) {
-        const int n = (int)(end - c.i < BLOCK ? end - c.i : BLOCK);
-        const uint64_t m = s.fits32 ? largest32(&s, &c, n) : largest64(&s, &c, n);
+        const int64_t left = end - c.i;
+        const uint64_t m = largest_in(next_range(&s, &c, left < LONGEST ? (int)left : LONGEST));
         max = m > max ? m : max;
     }
     end_part(p, &rng, max);
@@ -141,77 +148,87 @@ static uint64_t largest(const itr_requant_args *a, const sum *s)
     return p.max;
 }
 
-static void round32(const mode *m, int64_t i0, int n, int s, int32_t *v)
+/** What is added before the bits are dropped, elements i0 + i of the result: random or 0. */
+static void addends32(const mode *m, int64_t i0, int n, int s, int32_t *v)
 {
-    uint32_t random[BLOCK];
-    if (s == 0) {
-        return;
-    }
-    if (m->floor) {
+    if (!m->stochastic || s == 0) {
+        memset(v, 0, (size_t)n * sizeof *v);
+    } else if (itr_random_width(s, m->optimizer) == 16) {
+        uint16_t random[BLOCK];
+        itr_random_lanes16(m->rng, m->site, 0, i0, n, random);
         for (int i = 0; i < n; i++) {
-            v[i] = itr_round_stochastic32(v[i], s, 0, 32);
+            v[i] = (int32_t)itr_random_addend(random[i], s, 16);
         }
-        return;
-    }
-    if (!m->stochastic) {
+    } else {
+        uint32_t random[BLOCK];
+        itr_random_lanes32(m->rng, m->site, 0, i0, n, random);
         for (int i = 0; i < n; i++) {
-            v[i] = itr_round_nearest32(v[i], s);
+            v[i] = (int32_t)itr_random_addend(random[i], s, 32);
         }
-        return;
-    }
-    if (itr_random_width(s, m->optimizer) == 16) {
-        uint16_t halves[BLOCK];
-        itr_random_lanes16(m->rng, m->site, 0, i0, n, halves);
-        for (int i = 0; i < n; i++) {
-            v[i] = itr_round_stochastic32(v[i], s, halves[i], 16);
-        }
-        return;
-    }
-    itr_random_lanes32(m->rng, m->site, 0, i0, n, random);
-    for (int i = 0; i < n; i++) {
-        v[i] = itr_round_stochastic32(v[i], s, random[i], 32);
     }
 }
 
-static void round64(const mode *m, int64_t i0, int n, int s, int64_t *v)
+static void addends64(const mode *m, int64_t i0, int n, int s, int64_t *v)
 {
-    uint64_t random[BLOCK];
-    if (s == 0) {
-        return;
-    }
-    if (m->floor) {
-        for (int i = 0; i < n; i++) {
-            v[i] = itr_round_stochastic(v[i], s, 0, 64);
-        }
-        return;
-    }
-    if (!m->stochastic) {
-        for (int i = 0; i < n; i++) {
-            v[i] = itr_round_nearest(v[i], s);
-        }
-        return;
-    }
     const int width = itr_random_width(s, m->optimizer);
-    if (width == 16) {
-        uint16_t halves[BLOCK];
-        itr_random_lanes16(m->rng, m->site, 0, i0, n, halves);
+    if (!m->stochastic || s == 0) {
+        memset(v, 0, (size_t)n * sizeof *v);
+    } else if (width == 16) {
+        uint16_t random[BLOCK];
+        itr_random_lanes16(m->rng, m->site, 0, i0, n, random);
         for (int i = 0; i < n; i++) {
-            v[i] = itr_round_stochastic_narrow(v[i], s, halves[i], 16);
+            v[i] = (int64_t)itr_random_addend(random[i], s, 16);
         }
-        return;
-    }
-    if (width == 32) {
-        uint32_t words[BLOCK];
-        itr_random_lanes32(m->rng, m->site, 0, i0, n, words);
+    } else if (width == 32) {
+        uint32_t random[BLOCK];
+        itr_random_lanes32(m->rng, m->site, 0, i0, n, random);
         for (int i = 0; i < n; i++) {
-            v[i] = itr_round_stochastic_narrow(v[i], s, words[i], 32);
+            v[i] = (int64_t)itr_random_addend(random[i], s, 32);
         }
-        return;
+    } else {
+        uint64_t random[BLOCK];
+        itr_random_fill(m->rng, m->site, 0, i0, n, width, random);
+        for (int i = 0; i < n; i++) {
+            v[i] = (int64_t)(random[i] >> (width - s));
+        }
     }
-    itr_random_fill(m->rng, m->site, 0, i0, n, width, random);
-    for (int i = 0; i < n; i++) {
-        v[i] = itr_round_stochastic(v[i], s, random[i], width);
+}
+
+/** The number that rounds to nearest. */
+static int64_t half_of(const mode *m, int s)
+{
+    return m->stochastic || m->floor || s == 0 ? 0 : itr_nearest_addend(s);
+}
+
+/** v = the next n elements of the sum, rounded by the shift. */
+static void round_block32(const sum *s, cursor *c, int n, int shift, int32_t *v)
+{
+    addends32(&s->mode, c->i, n, shift, v);
+    for (int i = 0; i < n;) {
+        line l;
+        const int m = joint_run(s, c, n - i);
+        line_of(s, c, &l);
+        l.number += half_of(&s->mode, shift);
+        add_terms32(s, c, l.rest, v + i);
+        line32(v + i, &l, shift, m);
+        i += m;
     }
+    c->i += n;
+}
+
+static void round_block64(const sum *s, cursor *c, int n, int shift, int64_t *v)
+{
+    addends64(&s->mode, c->i, n, shift, v);
+    for (int i = 0; i < n;) {
+        line l;
+        const int m = joint_run(s, c, n - i);
+        line_of(s, c, &l);
+        l.number += half_of(&s->mode, shift);
+        add_terms64(s, c, l.rest, c->i + i, v + i);
+        line64(v + i, &l, shift, m);
+        i += m;
+    }
+    c->i += n;
 }
 
 /** What the rule by bit length lets round to 2^(bits-1) and beyond. */
@@ -328,16 +345,14 @@ static bool prepare(const itr_requant_args *a, size_t width, sum *s, int *shift)
             const int n = (int)(end - i < BLOCK ? end - i : BLOCK);                                \
             if (s.fits32) {                                                                        \
                 int32_t v[BLOCK];                                                                  \
-                load32(&s, &c, n, v);                                                              \
-                round32(&s.mode, i, n, p->shift, v);                                               \
+                round_block32(&s, &c, n, p->shift, v);                                             \
                 saturate32(&s.mode, n, v);                                                         \
                 for (int j = 0; j < n; j++) {                                                      \
                     y[i + j] = (type)v[j];                                                         \
                 }                                                                                  \
             } else {                                                                               \
                 int64_t v[BLOCK];                                                                  \
-                load64(&s, &c, n, v);                                                              \
-                round64(&s.mode, i, n, p->shift, v);                                               \
+                round_block64(&s, &c, n, p->shift, v);                                             \
                 saturate64(&s.mode, n, v);                                                         \
                 for (int j = 0; j < n; j++) {                                                      \
                     y[i + j] = (type)v[j];                                                         \
@@ -346,7 +361,7 @@ static bool prepare(const itr_requant_args *a, size_t width, sum *s, int *shift)
         }                                                                                          \
         end_part(p, &rng, 0);                                                                      \
     }                                                                                              \
-    void ITR_KERNEL(name)(const itr_requant_args *a)                                       \
+    void ITR_KERNEL(name)(const itr_requant_args *a)                                               \
     {                                                                                              \
         sum s;                                                                                     \
         pass p = {.s = &s, .a = a};                                                                \

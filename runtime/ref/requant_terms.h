@@ -5,10 +5,16 @@
 #include "../numeric.h"
 #include "../rng_fill.h"
 #include "exponent.h"
+#include "term.h"
 
 #include <string.h>
 
-enum { BLOCK = 256, GRAIN = 8192, MAX_TERMS = 8, HEADROOM = 62 };
+/** Elements that are rounded at once; their buffers are on the stack. */
+#ifndef ITR_REQUANT_BLOCK
+#define ITR_REQUANT_BLOCK 256
+#endif
+
+enum { BLOCK = ITR_REQUANT_BLOCK, GRAIN = 8192, MAX_TERMS = 8, HEADROOM = 62 };
 
 /** Where a tensor's elements and exponents lie along the merged axes of a term. */
 typedef struct layout {
@@ -29,6 +35,7 @@ typedef struct operand {
     bool set;             /**< some exponent is set */
     bool whole;           /**< all of them are */
     bool zero;            /**< every c * x is 0 */
+    int width;            /**< bytes of an element that may be part of a line, else 0 */
 } operand;
 
 /** What a rounding depends on beside the numbers. */
@@ -142,6 +149,8 @@ static operand operand_of(const itr_term *t, int rank, const int64_t *shape, uin
         o.x.first -= o.lo[i] * o.x.stride[i];
         o.f.first -= o.lo[i] * o.f.stride[i];
     }
+    const bool narrow = t->dtype == ITR_I8 || t->dtype == ITR_I16 || t->dtype == ITR_I32;
+    o.width = narrow && o.x.stride[0] == 1 ? (int)itr_dtype_size(t->dtype) : 0;
     scan_exponents(&o);
     o.zero = t->c.m == 0 || !o.set;
     o.bits = t->bits + (t->f ? t->f->bits : 0) + coefficient_bits(t->c.m);
@@ -326,15 +335,16 @@ static void next_run(const operand *o, run *r, int limit)
 static int64_t gap_of(const operand *o, const run *r, int64_t e)
 {
     int64_t own = 0;
+    if (o->whole && o->e_min == o->e_max) {
+        return o->e_min - e;
+    }
     return exponent_at(o->term, r->x_e, r->f_e, &own) ? own - e : -HEADROOM - 1;
 }
 
 /** The one factor of a whole run. */
 static int64_t factor_of(const operand *o, const run *r)
 {
-    int64_t f = 0;
-    add64(o->term->f, &f, r->f, 0, 1, 1);
-    return f;
+    return itr_term_integer(o->term->f, r->f);
 }
 
 /** v[i] += x * f * c for the elements of a run; the caller proves that it fits. */
@@ -433,39 +443,121 @@ typedef struct piece {
     int gap;
 } piece;
 
-/** A run of all terms that is one piece or two, the wider one first, and a number. */
+/** A run of the sum: up to two pieces, the wider one first, and a number; and the terms that are
+ * neither, a bit each. */
 typedef struct line {
     int pieces;
     piece p[2];
     int64_t number;
+    uint32_t rest;
 } line;
 
-/** v[i] = the pieces and the number, in one loop. */
-#define DEFINE_LINE(suffix, type_a, type_b)                                                        \
-    static void line32_##suffix(int32_t *restrict v, const line *l, int n)                         \
+/** The least and the greatest of some numbers, 0 among them. */
+typedef struct range {
+    int64_t low, high;
+} range;
+
+static range range_of(int64_t low, int64_t high)
+{
+    const range r = {low < 0 ? low : 0, high > 0 ? high : 0};
+    return r;
+}
+
+static uint64_t largest_in(range r)
+{
+    return itr_abs64(r.low) > itr_abs64(r.high) ? itr_abs64(r.low) : itr_abs64(r.high);
+}
+
+/** The extremes of neighbours: {least, greatest}. */
+#define DEFINE_EXTREMES(name, type)                                                                \
+    static void name(const type *x, int n, int64_t found[2])                                       \
     {                                                                                              \
-        const type_a *a = (const type_a *)l->p[0].x;                                               \
-        const type_b *b = (const type_b *)l->p[1].x;                                               \
-        const int32_t fa = l->p[0].f, fb = l->p[1].f, number = (int32_t)l->number;                 \
-        for (int i = 0; i < n && l->pieces == 1; i++) {                                            \
-            v[i] = a[i] * fa + number;                                                             \
+        type low = x[0], high = x[0];                                                              \
+        for (int i = 1; i < n; i++) {                                                              \
+            low = x[i] < low ? x[i] : low;                                                         \
+            high = x[i] > high ? x[i] : high;                                                      \
         }                                                                                          \
-        for (int i = 0; i < n && l->pieces == 2; i++) {                                            \
-            v[i] = a[i] * fa + b[i] * fb + number;                                                 \
+        found[0] = low;                                                                            \
+        found[1] = high;                                                                           \
+    }
+DEFINE_EXTREMES(extremes8, int8_t)
+DEFINE_EXTREMES(extremes16, int16_t)
+DEFINE_EXTREMES(extremes32, int32_t)
+DEFINE_EXTREMES(extremes64, int64_t)
+
+/** A line of one piece: the sum grows or falls with x, so that two elements say all. */
+static range line_range1(const line *l, int n)
+{
+    const piece *p = &l->p[0];
+    int64_t x[2];
+    if (p->width == 1) {
+        extremes8((const int8_t *)p->x, n, x);
+    } else if (p->width == 2) {
+        extremes16((const int16_t *)p->x, n, x);
+    } else {
+        extremes32((const int32_t *)p->x, n, x);
+    }
+    const int64_t a = itr_shl64(x[0] * p->f, p->gap) + l->number;
+    const int64_t b = itr_shl64(x[1] * p->f, p->gap) + l->number;
+    return a < b ? range_of(a, b) : range_of(b, a);
+}
+
+/** v[i] = (v[i] + the pieces and the number) >> shift in one loop; and the range of two pieces. */
+#define DEFINE_LINE(suffix, type_a, type_b)                                                        \
+    static void line32_##suffix(int32_t *restrict v, const line *l, int shift, int n)              \
+    {                                                                                              \
+        const type_a *restrict a = (const type_a *)l->p[0].x;                                      \
+        const type_b *restrict b = (const type_b *)l->p[1].x;                                      \
+        const int32_t fa = l->p[0].f, fb = l->p[1].f, number = (int32_t)l->number;                 \
+        const int n1 = l->pieces == 1 ? n : 0, n2 = l->pieces == 2 ? n : 0;                        \
+        for (int i = 0; i < n1; i++) {                                                             \
+            v[i] = itr_floor_shift32(v[i] + a[i] * fa + number, shift);                            \
+        }                                                                                          \
+        for (int i = 0; i < n2; i++) {                                                             \
+            v[i] = itr_floor_shift32(v[i] + a[i] * fa + b[i] * fb + number, shift);                \
         }                                                                                          \
     }                                                                                              \
-    static void line64_##suffix(int64_t *restrict v, const line *l, int n)                         \
+    static void line64_##suffix(int64_t *restrict v, const line *l, int shift, int n)              \
     {                                                                                              \
-        const type_a *a = (const type_a *)l->p[0].x;                                               \
-        const type_b *b = (const type_b *)l->p[1].x;                                               \
+        const type_a *restrict a = (const type_a *)l->p[0].x;                                      \
+        const type_b *restrict b = (const type_b *)l->p[1].x;                                      \
         const int64_t fa = l->p[0].f, fb = l->p[1].f, number = l->number;                          \
         const int ga = l->p[0].gap, gb = l->p[1].gap;                                              \
-        for (int i = 0; i < n && l->pieces == 1; i++) {                                            \
-            v[i] = itr_shl64(a[i] * fa, ga) + number;                                              \
+        const int n1 = l->pieces == 1 ? n : 0, n2 = l->pieces == 2 ? n : 0;                        \
+        for (int i = 0; i < n1; i++) {                                                             \
+            v[i] = itr_floor_shift64(v[i] + itr_shl64(a[i] * fa, ga) + number, shift);             \
         }                                                                                          \
-        for (int i = 0; i < n && l->pieces == 2; i++) {                                            \
-            v[i] = itr_shl64(a[i] * fa, ga) + itr_shl64(b[i] * fb, gb) + number;                   \
+        for (int i = 0; i < n2; i++) {                                                             \
+            const int64_t x = itr_shl64(a[i] * fa, ga) + itr_shl64(b[i] * fb, gb);                 \
+            v[i] = itr_floor_shift64(v[i] + x + number, shift);                                    \
         }                                                                                          \
+    }                                                                                              \
+    static range range32_##suffix(const line *l, int n)                                            \
+    {                                                                                              \
+        const type_a *restrict a = (const type_a *)l->p[0].x;                                      \
+        const type_b *restrict b = (const type_b *)l->p[1].x;                                      \
+        const int32_t fa = l->p[0].f, fb = l->p[1].f, number = (int32_t)l->number;                 \
+        int32_t low = 0, high = 0;                                                                 \
+        for (int i = 0; i < n; i++) {                                                              \
+            const int32_t x = a[i] * fa + b[i] * fb + number;                                      \
+            low = x < low ? x : low;                                                               \
+            high = x > high ? x : high;                                                            \
+        }                                                                                          \
+        return range_of(low, high);                                                                \
+    }                                                                                              \
+    static range range64_##suffix(const line *l, int n)                                            \
+    {                                                                                              \
+        const type_a *restrict a = (const type_a *)l->p[0].x;                                      \
+        const type_b *restrict b = (const type_b *)l->p[1].x;                                      \
+        const int64_t fa = l->p[0].f, fb = l->p[1].f, number = l->number;                          \
+        const int ga = l->p[0].gap, gb = l->p[1].gap;                                              \
+        int64_t low = 0, high = 0;                                                                 \
+        for (int i = 0; i < n; i++) {                                                              \
+            const int64_t x = itr_shl64(a[i] * fa, ga) + itr_shl64(b[i] * fb, gb) + number;        \
+            low = x < low ? x : low;                                                               \
+            high = x > high ? x : high;                                                            \
+        }                                                                                          \
+        return range_of(low, high);                                                                \
     }
 DEFINE_LINE(11, int8_t, int8_t)
 DEFINE_LINE(21, int16_t, int8_t)
@@ -474,28 +566,82 @@ DEFINE_LINE(41, int32_t, int8_t)
 DEFINE_LINE(42, int32_t, int16_t)
 DEFINE_LINE(44, int32_t, int32_t)
 
-#define LINE_CASE(name, suffix)                                                                    \
-    case suffix:                                                                                   \
-        name##_##suffix(v, l, n);                                                                  \
-        break;
-#define DEFINE_LINES(name, acc)                                                                    \
-    static void name(acc *restrict v, const line *l, int n)                                        \
-    {                                                                                              \
-        switch (10 * l->p[0].width + l->p[1].width) {                                              \
-            LINE_CASE(name, 11)                                                                    \
-            LINE_CASE(name, 21)                                                                    \
-            LINE_CASE(name, 22)                                                                    \
-            LINE_CASE(name, 41)                                                                    \
-            LINE_CASE(name, 42)                                                                    \
-            LINE_CASE(name, 44)                                                                    \
-        default:                                                                                   \
-            break;                                                                                 \
-        }                                                                                          \
+/** What fits the widths of the pieces. */
+#define LINE_SWITCH(l, what)                                                                       \
+    switch (10 * (l)->p[0].width + (l)->p[1].width) {                                              \
+    case 11:                                                                                       \
+        what(11);                                                                                  \
+        break;                                                                                     \
+    case 21:                                                                                       \
+        what(21);                                                                                  \
+        break;                                                                                     \
+    case 22:                                                                                       \
+        what(22);                                                                                  \
+        break;                                                                                     \
+    case 41:                                                                                       \
+        what(41);                                                                                  \
+        break;                                                                                     \
+    case 42:                                                                                       \
+        what(42);                                                                                  \
+        break;                                                                                     \
+    case 44:                                                                                       \
+        what(44);                                                                                  \
+        break;                                                                                     \
+    default:                                                                                       \
+        break;                                                                                     \
     }
-DEFINE_LINES(line32, int32_t)
-DEFINE_LINES(line64, int64_t)
 
-/** Neighbouring elements of which each term is one run: how many, at most `limit`. */
+static void line32(int32_t *restrict v, const line *l, int shift, int n)
+{
+#define LINE(suffix) line32_##suffix(v, l, shift, n)
+    const int32_t number = (int32_t)l->number;
+    const int alone = l->pieces == 0 ? n : 0;
+    for (int i = 0; i < alone; i++) {
+        v[i] = itr_floor_shift32(v[i] + number, shift);
+    }
+    LINE_SWITCH(l, LINE)
+#undef LINE
+}
+
+static void line64(int64_t *restrict v, const line *l, int shift, int n)
+{
+#define LINE(suffix) line64_##suffix(v, l, shift, n)
+    const int64_t number = l->number;
+    const int alone = l->pieces == 0 ? n : 0;
+    for (int i = 0; i < alone; i++) {
+        v[i] = itr_floor_shift64(v[i] + number, shift);
+    }
+    LINE_SWITCH(l, LINE)
+#undef LINE
+}
+
+/** The range of a line without other terms. */
+static range line_range(const line *l, bool fits32, int n)
+{
+#define RANGE32(suffix) r = range32_##suffix(l, n)
+#define RANGE64(suffix) r = range64_##suffix(l, n)
+    range r = range_of(l->number, l->number);
+    if (l->pieces == 1) {
+        r = line_range1(l, n);
+    } else if (l->pieces == 2 && fits32) {
+        LINE_SWITCH(l, RANGE32)
+    } else if (l->pieces == 2) {
+        LINE_SWITCH(l, RANGE64)
+    }
+    return r;
+#undef RANGE32
+#undef RANGE64
+}
+
+static void shorten(const sum *s, cursor *c, int n)
+{
+    for (int t = 0; t < s->terms; t++) {
+        c->r[t].n = n;
+    }
+}
+
+/** Neighbouring elements of which each term is one run: how many, at most `limit`. It goes on
+ * from the joint run before, which may have been made shorter (shorten). */
 static int joint_run(const sum *s, cursor *c, int limit)
 {
     int n = limit;
@@ -503,9 +649,7 @@ static int joint_run(const sum *s, cursor *c, int limit)
         next_run(&s->op[t], &c->r[t], limit);
         n = c->r[t].n < n ? c->r[t].n : n;
     }
-    for (int t = 0; t < s->terms; t++) {
-        c->r[t].n = n;
-    }
+    shorten(s, c, n);
     return n;
 }
 
@@ -515,22 +659,21 @@ static bool add_to_line(const operand *o, const run *r, int64_t e, bool wide, li
 {
     const itr_term *t = o->term;
     const int64_t gap = gap_of(o, r, e);
-    int64_t f = t->c.m, x = 0;
+    int64_t f = t->c.m;
     if (gap < 0 || (t->f && o->f.stride[0] != 0)) {
         return false;
     }
     f = t->f ? itr_wrap_mul64(f, factor_of(o, r)) : f;
     if (o->x.stride[0] == 0) {
-        add64(t, &x, r->x, 0, 1, f);
+        const int64_t x = itr_wrap_mul64(itr_term_integer(t, r->x), f);
         l->number += itr_shl64(x, (int)gap);
         return true;
     }
     f = wide ? f : itr_shl64(f, (int)gap);
-    const bool bytes = t->dtype == ITR_I8 || t->dtype == ITR_I16 || t->dtype == ITR_I32;
-    if (!bytes || o->x.stride[0] != 1 || l->pieces == 2 || f != (int32_t)f) {
+    const int width = o->width;
+    if (width == 0 || l->pieces == 2 || f != (int32_t)f) {
         return false;
     }
-    const int width = t->dtype == ITR_I8 ? 1 : t->dtype == ITR_I16 ? 2 : 4;
     const piece p = {(const unsigned char *)t->x + r->x * width, width, (int32_t)f,
                      wide ? (int)gap : 0};
     const bool first = l->pieces == 0 || width > l->p[0].width;
@@ -540,66 +683,47 @@ static bool add_to_line(const operand *o, const run *r, int64_t e, bool wide, li
     return true;
 }
 
-/** The joint run as a line; false: it has to be added term by term. */
-static bool line_of(const sum *s, const cursor *c, bool wide, line *l)
+/** The joint run as a line and other terms. */
+static void line_of(const sum *s, const cursor *c, line *l)
 {
-    *l = (line){.number = 0};
+    l->pieces = 0;
+    l->number = 0;
+    l->rest = 0;
+    l->p[0].width = 0;
     for (int t = 0; t < s->terms; t++) {
-        if (!c->r[t].outside && !add_to_line(&s->op[t], &c->r[t], s->e, wide, l)) {
-            return false;
+        if (!c->r[t].outside && !add_to_line(&s->op[t], &c->r[t], s->e, !s->fits32, l)) {
+            l->rest |= (uint32_t)1 << t;
         }
     }
-    if (l->pieces == 1) { /* a second one that is not read */
+    if (l->pieces < 2) { /* one that is not read */
         l->p[1] = l->p[0];
     }
-    return l->pieces > 0;
 }
 
-static void load32(const sum *s, cursor *c, int n, int32_t *v)
+/** v[i] += the terms of a joint run whose bit is set in `which`. */
+static void add_terms32(const sum *s, const cursor *c, uint32_t which, int32_t *v)
 {
-    for (int i = 0; i < n;) {
-        line l;
-        const int m = joint_run(s, c, n - i);
-        if (line_of(s, c, false, &l)) {
-            line32(v + i, &l, m);
-        } else {
-            memset(v + i, 0, (size_t)m * sizeof *v);
-            for (int t = 0; t < s->terms; t++) {
-                const operand *o = &s->op[t];
-                const run *r = &c->r[t];
-                if (!r->outside) {
-                    const int gap = (int)gap_of(o, r, s->e);
-                    add_run32(o, r, (int32_t)itr_shl64(o->term->c.m, gap), v + i);
-                }
-            }
-        }
-        i += m;
-    }
-    c->i += n;
-}
-
-static void load64(const sum *s, cursor *c, int n, int64_t *v)
-{
-    for (int i = 0; i < n;) {
-        line l;
-        const int m = joint_run(s, c, n - i);
-        if (line_of(s, c, true, &l)) {
-            line64(v + i, &l, m);
-            i += m;
-            continue;
-        }
-        memset(v + i, 0, (size_t)m * sizeof *v);
-        for (int t = 0; t < s->terms; t++) {
+    for (int t = 0; t < s->terms; t++) {
+        if ((which >> t & 1) != 0) {
             const operand *o = &s->op[t];
-            const run *r = &c->r[t];
-            const int64_t gap = r->outside ? 0 : gap_of(o, r, s->e);
-            if (!r->outside && gap >= 0) {
-                add_run64(o, r, o->term->c.m, (int)gap, v + i);
-            } else if (!r->outside) {
-                add_rounded(&s->mode, o, r, c->i + i, -gap, v + i);
+            const int gap = (int)gap_of(o, &c->r[t], s->e);
+            add_run32(o, &c->r[t], (int32_t)itr_shl64(o->term->c.m, gap), v);
+        }
+    }
+}
+
+/** The same; `i` is the place of v in the result. */
+static void add_terms64(const sum *s, const cursor *c, uint32_t which, int64_t i, int64_t *v)
+{
+    for (int t = 0; t < s->terms; t++) {
+        if ((which >> t & 1) != 0) {
+            const operand *o = &s->op[t];
+            const int64_t gap = gap_of(o, &c->r[t], s->e);
+            if (gap >= 0) {
+                add_run64(o, &c->r[t], o->term->c.m, (int)gap, v);
+            } else {
+                add_rounded(&s->mode, o, &c->r[t], i, -gap, v);
             }
         }
-        i += m;
     }
-    c->i += n;
 }

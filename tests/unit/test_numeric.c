@@ -93,9 +93,14 @@ static void nearest_rounds_ties_up(void **state)
         for (int i = 0; i < 200; i++) {
             const int64_t x = (int64_t)next(&seed) >> (2 + next(&seed) % 60);
             assert_int_equal(itr_round_nearest(x, s), nearest_by_division(x, s));
-            if (s <= 30) {
+            if (s >= 1) {
+                assert_int_equal(itr_floor_shift64(x + itr_nearest_addend(s), s),
+                                 nearest_by_division(x, s));
+            }
+            if (s >= 1 && s <= 30) {
                 const int32_t small = (int32_t)(x % (1 << 30));
-                assert_int_equal(itr_round_nearest32(small, s), nearest_by_division(small, s));
+                const int32_t half = (int32_t)itr_nearest_addend(s);
+                assert_int_equal(itr_floor_shift32(small + half, s), nearest_by_division(small, s));
             }
         }
     }
@@ -116,8 +121,8 @@ static void stochastic_vectors_are_exact(void **state)
     assert_int_equal(itr_round_stochastic(1, 32, 0xFFFFFFFE, 32), 0);
     assert_int_equal(itr_round_stochastic(-1, 62, UINT64_MAX, 64), 0);
     assert_int_equal(itr_round_stochastic(-1, 62, 0, 64), -1);
-    assert_int_equal(itr_round_stochastic32(5, 3, 0x60000000, 32), 1);
-    assert_int_equal(itr_round_stochastic32(5, 3, 0x5FFFFFFF, 32), 0);
+    assert_int_equal(itr_floor_shift32(5 + (int32_t)itr_random_addend(0x60000000, 3, 32), 3), 1);
+    assert_int_equal(itr_floor_shift32(5 + (int32_t)itr_random_addend(0x5FFFFFFF, 3, 32), 3), 0);
     assert_int_equal(itr_random_width(16, false), 16);
     assert_int_equal(itr_random_width(16, true), 32);
     assert_int_equal(itr_random_width(17, false), 32);

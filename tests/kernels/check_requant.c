@@ -1,0 +1,133 @@
+/*
+ * Variants that round sums: whatever the terms are (types, factors, strides, places, exponents a
+ * slice, coefficients), they equal the portable kernel, with threads, at blocks of another length.
+ */
+#include "runtime/ref/exponent.h"
+#include "variants.h"
+
+enum { RANK = 4, ROOM = 1 << 16, MOST = 4 };
+
+static unsigned char mantissas[2 * MOST][ROOM * 8];
+static int32_t exponents[2 * MOST][64];
+static itr_term factors[MOST];
+
+/** A tensor over the shape: some axes repeat, and one may have exponents of its own. */
+static itr_term tensor(int k, const int64_t *shape, bool factor)
+{
+    static const itr_dtype types[] = {ITR_I8, ITR_I16, ITR_I32, ITR_U8, ITR_I64};
+    itr_term t = {.x = mantissas[k], .e = exponents[k], .c = {1, 0}};
+    t.dtype = types[random_in(0, random_in(0, 3) ? 2 : 4)];
+    t.bits = t.dtype == ITR_I8    ? 7
+             : t.dtype == ITR_U8  ? 8
+             : t.dtype == ITR_I16 ? 15
+                                  : (int32_t)random_in(8, factor ? 16 : 31);
+    const int axis = random_in(0, 2) == 0 ? (int)random_in(0, RANK - 1) : -1;
+    int64_t n = 1;
+    for (int i = RANK - 1; i >= 0; i--) {
+        const bool repeats = random_in(0, factor ? 1 : 5) == 0;
+        t.stride[i] = repeats ? 0 : n;
+        n *= repeats ? 1 : shape[i];
+        t.e_stride[i] = i == axis && !repeats && shape[i] <= 64;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t limit = ((int64_t)1 << t.bits) - 1;
+        const int64_t v = t.dtype == ITR_U8 ? random_in(0, 255) : random_in(-limit, limit);
+        const size_t width = itr_dtype_size(t.dtype);
+        const int8_t v8 = (int8_t)v;
+        const int16_t v16 = (int16_t)v;
+        const int32_t v32 = (int32_t)v;
+        memcpy(mantissas[k] + (size_t)i * width,
+               width == 1   ? (const void *)&v8
+               : width == 2 ? (const void *)&v16
+               : width == 4 ? (const void *)&v32
+                            : (const void *)&v,
+               width);
+    }
+    for (int i = 0; i < 64; i++) {
+        exponents[k][i] =
+            random_in(0, 60) == 0 ? ITR_EXPONENT_UNSET : (int32_t)random_in(-12, random_in(-12, 9));
+    }
+    return t;
+}
+
+static void terms_of(itr_term *t, int n, const int64_t *shape)
+{
+    for (int k = 0; k < n; k++) {
+        t[k] = tensor(k, shape, false);
+        t[k].c.m = random_in(0, 1) ? 1 : (int32_t)random_in(-32767, 32767);
+        if (random_in(0, 2) == 0) {
+            factors[k] = tensor(MOST + k, shape, true);
+            t[k].f = &factors[k];
+        } else if (random_in(0, 4) == 0) { /* a place along an axis with shared exponents */
+            const int i = (int)random_in(0, RANK - 1);
+            t[k].extent[i] = random_in(1, shape[i]);
+            t[k].begin[i] = random_in(0, shape[i] - t[k].extent[i]);
+            t[k].e_stride[i] = 0;
+        }
+    }
+}
+
+static void requant(const variant *v)
+{
+    const int32_t width = (int32_t)atoi(strrchr(v->kernel, 'i') + 1);
+    itr_term terms[MOST];
+    itr_rng rng = {.seed = random_next(), .step = 3, .status = ITR_OK};
+    int32_t e[2] = {(int32_t)random_in(-20, 20), 0};
+    itr_requant_args a = {.terms = terms,
+                          .terms_count = (int32_t)random_in(1, MOST),
+                          .rank = RANK,
+                          .bits = random_in(0, 3) ? width : (int32_t)random_in(4, width),
+                          .rounding = (int32_t)random_in(0, 2),
+                          .optimizer = random_in(0, 3) == 0,
+                          .sticky = random_in(0, 3) == 0,
+                          .rule = random_in(0, 3) == 0 ? ITR_RULE_BITLENGTH : ITR_RULE_EXACT,
+                          .site = 77,
+                          .e_y = &e[0],
+                          .rng = &rng};
+    size_t n = 1;
+    for (int i = 0; i < RANK; i++) {
+        a.shape[i] = random_in(1, i == RANK - 1 ? random_in(1, 600) : i == 0 ? 6 : 4);
+        n *= (size_t)a.shape[i];
+    }
+    terms_of(terms, a.terms_count, a.shape);
+    e[1] = e[0];
+    buffer want = buffer_new(n * (size_t)width / 8, 0),
+           found = buffer_new(n * (size_t)width / 8, 8);
+    itr_pool threads = {0};
+    a.y = want.at;
+    ((any_call)v->ref)(&a);
+    const itr_status status = rng.status;
+    rng.status = ITR_OK;
+    itr_pool_resize(&threads, (int32_t)random_in(1, 3));
+    a.pool = &threads;
+    a.y = found.at;
+    a.e_y = &e[1];
+    ((any_call)v->run)(&a);
+    itr_pool_resize(&threads, 1);
+    assert_int_equal(rng.status, status);
+    if (status == ITR_OK) {
+        assert_int_equal(e[1], e[0]);
+        assert_memory_equal(found.at, want.at, want.size);
+    }
+    buffer_check(&found, v->kernel);
+    buffer_free(&want);
+    buffer_free(&found);
+}
+
+static void variants_equal_ref(void **state)
+{
+    (void)state;
+    variant v;
+    for (int i = 0; variant_at(i, &v); i++) {
+        for (int n = 0; n < 400 && strcmp(v.args, "requant") == 0; n++) {
+            requant(&v);
+        }
+    }
+}
+
+int main(void)
+{
+    random_start(6);
+    const struct CMUnitTest tests[] = {cmocka_unit_test(variants_equal_ref)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
