@@ -283,8 +283,34 @@ static void mark_operand(void *user, const itc_node *n, int operand, itc_value *
     mark(user, n, c, role == ITC_IN_PASS || computed ? ITC_IN_WEAK : role);
 }
 
+/** A running statistic that shares its initializer (exporters keep one of equal tensors: scales and
+ * variances are 1 at first) gets one of its own: they do not stay equal. */
+static void part_statistics(itc_graph *g)
+{
+    const itc_node_list *list = &g->section[ITC_FORWARD];
+    int *uses = ITC_NEW_ARRAY(g->ctx, int, g->n_values + 1);
+    for (int k = 0; k < list->n; k++) {
+        for (int i = 0; i < list->node[k]->n_in; i++) {
+            const itc_value *v = list->node[k]->in[i];
+            uses[v ? v->id : 0] += v != NULL;
+        }
+    }
+    for (int k = 0; k < list->n; k++) {
+        itc_node *n = list->node[k];
+        for (int i = 0; i < n->n_in; i++) {
+            itc_value *v = n->in[i];
+            if (v && n->op && itc_op_role(n->op, i) == ITC_IN_STAT && v->kind == ITC_VALUE_CONST &&
+                v->data && uses[v->id] > 1) {
+                uses[v->id]--;
+                n->in[i] = itc_const_new(g, itc_format(g->ctx, "%s.statistic", v->name), v->data);
+            }
+        }
+    }
+}
+
 itc_status itc_pass_params(itc_graph *g)
 {
+    part_statistics(g);
     itc_params_visit(g, mark_operand, g);
     return apply_globs(g);
 }
