@@ -424,7 +424,50 @@ static itc_status cast_fold(itc_graph *g, itc_node *n, itc_tensor **out)
     return ITC_OK;
 }
 
-/** Real numbers stay as they are, and so do ids, whatever integer type they have. */
+/** A constant number of x's rank, of the kind that ids or real numbers have. */
+static itc_value *number_like(itc_graph *g, const itc_type *x, bool real, int v)
+{
+    static const int64_t one[ITC_MAX_RANK] = {1, 1, 1, 1, 1, 1, 1, 1};
+    itc_tensor *t = itc_tensor_new(g->ctx, real ? ITC_F32 : ITC_I64, x->rank, one);
+    if (real) {
+        *(float *)t->data = (float)v;
+    } else {
+        *(int64_t *)t->data = v;
+    }
+    itc_value *c = itc_const_new(g, v != 0 ? "one" : "zero", t);
+    c->reason = "constant of a Cast";
+    return c;
+}
+
+/** Whether x is not 0. */
+static itc_status not_zero(itc_graph *g, const itc_node *n, itc_value **out)
+{
+    itc_value *x = n->in[0], *zero = number_like(g, &x->type, x->type.dtype == ITC_F32, 0);
+    itc_node *equal = NULL, *m = NULL;
+    ITC_TRY(itc_build(g, &itc_op_Equal, n, 2, (itc_value *[]){x, zero}, 1, &equal));
+    ITC_TRY(itc_build(g, &itc_op_Not, n, 1, equal->out, 1, &m));
+    *out = m->out[0];
+    return ITC_OK;
+}
+
+/** A boolean as a real number, which lets 1 pass or not, or as an id, which is chosen. */
+static itc_status zero_or_one(itc_graph *g, const itc_node *n, bool real, itc_value **out)
+{
+    itc_value *x = n->in[0], *one = number_like(g, &x->type, real, 1);
+    itc_value *mask[2] = {one, x}, *choice[3] = {x, one, NULL};
+    itc_node *m = NULL;
+    if (real) {
+        ITC_TRY(itc_build(g, &itc_op_Mask, n, 2, mask, 1, &m));
+    } else {
+        choice[2] = number_like(g, &x->type, false, 0);
+        ITC_TRY(itc_build(g, &itc_op_Where, n, 3, choice, 1, &m));
+    }
+    *out = m->out[0];
+    return ITC_OK;
+}
+
+/** Real numbers stay as they are, and so do ids, whatever integer type they have; booleans become
+ * either, and either become booleans. */
 static itc_status cast_normalize(itc_graph *g, itc_node *n, itc_value **out)
 {
     const itc_type *x = &n->in[0]->type;
@@ -437,13 +480,11 @@ static itc_status cast_normalize(itc_graph *g, itc_node *n, itc_value **out)
         out[0] = n->in[0];
         return ITC_OK;
     }
-    if (from_int && to == ITC_BOOL) { /* whether it is not 0 */
-        itc_node *zero = NULL, *m = NULL;
-        itc_value *none = itc_const_new(g, "zero", itc_tensor_i64(g->ctx, 1, &(int64_t){0}));
-        ITC_TRY(itc_build(g, &itc_op_Equal, n, 2, (itc_value *[]){n->in[0], none}, 1, &zero));
-        ITC_TRY(itc_build(g, &itc_op_Not, n, 1, zero->out, 1, &m));
-        out[0] = m->out[0];
-        return ITC_OK;
+    if (to == ITC_BOOL) {
+        return not_zero(g, n, &out[0]);
+    }
+    if (x->dtype == ITC_BOOL) {
+        return zero_or_one(g, n, to == ITC_F32, &out[0]);
     }
     return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0201",
                      "%s from %s to %s is supported only when compiling", n->op->name,
@@ -459,8 +500,8 @@ static const itc_attr_spec cast_attrs[] = {
 
 /**
  * Another element type. All float types are one here, so casts among them leave the operand, as do
- * widening casts of ids; others are folded.
- * Source  ONNX Cast-6, -9, -13, -19, -21, -23, -24, -25, -28
+ * widening casts of ids; booleans are cast to and from any. Others, between real numbers and ids,
+ * are folded. Source  ONNX Cast-6, -9, -13, -19, -21, -23, -24, -25, -28
  */
 const itc_op_def itc_op_Cast = {
     .name = "Cast",

@@ -628,7 +628,7 @@ static const ref_operator table[] = {
     {"Clip", eval_unary},
     {"Identity", eval_unary},
     {"Dropout", eval_dropout},
-    {"CastLike", eval_unary},
+    {"CastLike", eval_unary},      {"Cast", eval_unary},
     {"Gemm", eval_gemm},
     {"MatMul", eval_matmul},
     {"Conv", eval_conv},

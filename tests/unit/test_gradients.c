@@ -295,6 +295,9 @@ static void masks(void **state)
     static const grad_case cases[] = {
         MASKED("m = Greater(z, c);"),
         MASKED("m = Less(c, z);"),
+        MASKED("e = Less(c, z); f = Cast(e) to=1; m = Cast(f) to=9;"),
+        {.text = X("3,4") "in z [N,3,1] 1..2; const c [] 1.5; m = Less(z, c); f = Cast(m) to=1;"
+                          "g = Add(f, c); y = Mul(a, g)"},
         MASKED("m = GreaterOrEqual(z, c);"),
         MASKED("m = LessOrEqual(z, c);"),
         MASKED("e = Greater(z, c); m = Not(e);"),
