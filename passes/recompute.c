@@ -318,7 +318,7 @@ itc_status itc_pass_recompute(itc_graph *g)
     }
     recomputer r = {.g = g};
     ITC_TRY(measure(&r));
-    chain c;
+    chain c = {0};
     for (int i = 0;
          i < MAX_DROPPED && g->arena_bytes > limit && r.eval < limit && find_best(&r, &c); i++) {
         apply(&r, &c);
