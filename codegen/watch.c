@@ -95,10 +95,11 @@ static void describe_loss(itc_model_info *info, const itc_record *r, itr_loss_in
 static bool compares_classes(const itc_record *r)
 {
     const int target = r->kind == ITC_RECORD_CALL ? itc_kernel_field(r->kernel, "target") : -1;
-    if (target < 0 || r->args[target].n_terms == 0) {
+    const int x = r->kind == ITC_RECORD_CALL ? itc_kernel_field(r->kernel, "x") : -1;
+    if (target < 0 || x < 0 || r->args[target].n_terms == 0) { /* LabelWeights reads labels alone */
         return false;
     }
-    const itc_value *scores = r->args[itc_kernel_field(r->kernel, "x")].value;
+    const itc_value *scores = r->args[x].value;
     return itc_value_root(r->args[target].terms[0].x)->kind == ITC_VALUE_TARGET && scores &&
            !itc_value_is_port(itc_value_root(scores));
 }

@@ -60,7 +60,7 @@ static void check_stats(itr_norm_stats_args *a, results *r, const double *x, dou
         close_to(ldexp(r->shift[s], r->e_shift), shift[s], most[1] * unit, "shift");
         close_to(ldexp(r->mean[s], r->e_mean), mean[s], most[2] * unit, "mean");
         close_to(ldexp(r->var[s], r->e_var), var[s], most[3] * unit, "var");
-        assert_true(llabs((long long)r->scale[s]) < (int64_t)1 << a->bits);
+        assert_true(llabs((long long)r->scale[s]) < 1LL << a->bits);
         assert_true(llabs((long long)r->shift[s]) < 1 << 30);
     }
     assert_int_equal(r->rng.status, ITR_OK);
