@@ -118,7 +118,8 @@ static void await_parts(workers *w)
         relax();
     }
     pthread_mutex_lock(&w->mutex);
-    atomic_store(&w->waits, true);
+    /* an exchange and no store: qemu on x86 lets a later load pass an Arm store-release */
+    atomic_exchange(&w->waits, true);
     while (atomic_load(&w->running) != 0) {
         pthread_cond_wait(&w->done, &w->mutex);
     }
