@@ -44,7 +44,11 @@ static void einsum_shapes(void **state)
         {"Einsum", {"f32[N,3,4]"}, "equation=nji", "f32[4,3,N]", 0},
         {"Einsum", {"f32[N,3,3]"}, "equation=nii->ni", "f32[N,3]", 0},
         {"Einsum", {"f32[N,3,3]"}, "equation=...ii", "f32[N]", 0},
-        {"Einsum", {"f32[N,3,2,4]", "f32[3,4,5]"}, "equation=...ij,...jk->...ik", "f32[N,3,2,5]", 0},
+        {"Einsum",
+         {"f32[N,3,2,4]", "f32[3,4,5]"},
+         "equation=...ij,...jk->...ik",
+         "f32[N,3,2,5]",
+         0},
         {"Einsum", {"f32[N,3,4]", "f32[1,4]"}, "equation=nij,ij->nj", "f32[N,4]", 0},
         {"Einsum", {"f32[N,3]", "f32[3]", "f32[3,5]"}, "equation= n i , i,ij -> nj", "f32[N,5]", 0},
         {"Einsum", {"f32[]", "f32[N,3]"}, "equation=,ni->in", "f32[3,N]", 0},
@@ -64,7 +68,11 @@ static void einsum_shapes(void **state)
         {"Einsum", {"f32[N,3]"}, "equation=......->n", "E0221", 0},
         {"Einsum", {"f32[N,3]"}, "equation=", "E0221", 0},
         {"Einsum", {"i64[N,3]"}, "equation=ni->n", "E0241", 0},
-        {"Einsum", {"f32[N,2,2,2,2]", "f32[3,3,3,3,3]"}, "equation=nabcd,efghi->nabcdefghi", "E0221", 0},
+        {"Einsum",
+         {"f32[N,2,2,2,2]", "f32[3,3,3,3,3]"},
+         "equation=nabcd,efghi->nabcdefghi",
+         "E0221",
+         0},
     };
     CHECK_CASES(cases)
 }
@@ -334,7 +342,8 @@ static void reshape_places_the_rows(void **state)
     CHECK_CASES(cases)
 }
 
-/** Where the export's number of rows is known, an open axis takes a row's elements, not the rows. */
+/** Where the export's number of rows is known, an open axis takes a row's elements, not the rows.
+ */
 static void reshape_knows_for_how_many_rows(void **state)
 {
     (void)state;
@@ -464,102 +473,94 @@ static void accumulators_hold_the_worst_case(void **state)
     free_graph(g);
 }
 
+static const struct {
+    const char *op, *in[2], *attrs, *want;
+    int bits_in, bits;
+} integer_cases[] = {
+    {"Conv", {"i8[N,3,8,8]", "i8[4,3,3,3]"}, "kernel_shape=3,3", "i32[N,4,6,6]", 7, 19},
+    {"ConvGradInput",
+     {"i8[N,4,6,6]", "i8[4,3,3,3]"},
+     "kernel_shape=3,3;input_shape=8,8",
+     "i32[N,3,8,8]",
+     7,
+     20},
+    {"ConvGradWeight",
+     {"i8[N,3,8,8]", "i8[N,4,6,6]"},
+     "kernel_shape=3,3;input_shape=8,8",
+     "i32[4,3,3,3]",
+     7,
+     26},
+    {"ConvGradWeight",
+     {"i8[N,3,56,56]", "i8[N,4,56,56]"},
+     "kernel_shape=3,3;pads=1,1,1,1;input_shape=56,56",
+     "i64[4,3,3,3]",
+     7,
+     32},
+    /* ConvGradInput knows by input_shape what the stride hid */
+    {"ConvGradInput",
+     {"i8[N,4,3,3]", "i8[4,3,3,3]"},
+     "kernel_shape=3,3;strides=2,2;input_shape=8,8",
+     "i32[N,3,8,8]",
+     7,
+     20},
+    {"AveragePool", {"i8[N,3,8,8]"}, "kernel_shape=2,2;strides=2,2", "i32[N,3,4,4]", 7, 9},
+    {"AveragePool", {"i8[N,3,9,9]"}, "kernel_shape=3,3", "i64[N,3,7,7]", 7, 38},
+    /* a border of smaller windows has other counts, unless padding counts as well */
+    {"AveragePool", {"i8[N,3,8,8]"}, "kernel_shape=2,2;pads=1,1,1,1", "i64[N,3,9,9]", 7, 38},
+    {"AveragePool",
+     {"i8[N,3,8,8]"},
+     "kernel_shape=2,2;pads=1,1,1,1;count_include_pad=1",
+     "i32[N,3,9,9]",
+     7,
+     9},
+    {"AveragePoolGrad",
+     {"i8[N,3,4,4]"},
+     "kernel_shape=2,2;strides=2,2;input_shape=8,8",
+     "i32[N,3,8,8]",
+     7,
+     7},
+    {"AveragePoolGrad", {"i8[N,3,7,7]"}, "kernel_shape=2,2;input_shape=8,8", "i32[N,3,8,8]", 7, 9},
+    {"AveragePoolGrad", {"i8[N,3,7,7]"}, "kernel_shape=3,3;input_shape=9,9", "i64[N,3,9,9]", 7, 42},
+    {"MaxPoolGrad",
+     {"i8[N,3,4,4]", "i32[N,3,4,4]"},
+     "kernel_shape=2,2;strides=2,2;input_shape=8,8",
+     "i32[N,3,8,8]",
+     7,
+     7},
+    {"MaxPoolGrad",
+     {"i8[N,3,6,6]", "i32[N,3,6,6]"},
+     "kernel_shape=3,3;input_shape=8,8",
+     "i32[N,3,8,8]",
+     7,
+     11},
+    {"Softmax", {"i16[N,10]"}, "axis=1", "i32[N,10]", 15, 31},
+    {"LogSoftmax", {"i8[N,10]"}, "axis=1", "i64[N,10]", 7, 62},
+    {"ReduceSumTo", {"i8[N,10]"}, "axes=0", "i32[10]", 7, 13},
+    {"ReduceSumTo", {"i8[N,10,4]"}, "axes=0,2;keepdims=1", "i32[1,10,1]", 7, 15},
+    {"ReduceSumTo", {"i16[N,10]"}, "axes=0", "i64[10]", 15, 21},
+    {"View", {"i8[N,3,8]"}, "shape=1,24;batch_axis=0", "i8[N,24]", 5, 5},
+    {"Transpose", {"i16[N,3,8]"}, "perm=0,2,1", "i16[N,8,3]", 15, 15},
+};
+
 static void integer_types_of_other_rows(void **state)
 {
-    static const struct {
-        const char *op, *in[2], *attrs, *want;
-        int bits_in, bits;
-    } cases[] = {
-        {"Conv", {"i8[N,3,8,8]", "i8[4,3,3,3]"}, "kernel_shape=3,3", "i32[N,4,6,6]", 7, 19},
-        {"ConvGradInput",
-         {"i8[N,4,6,6]", "i8[4,3,3,3]"},
-         "kernel_shape=3,3;input_shape=8,8",
-         "i32[N,3,8,8]",
-         7,
-         20},
-        {"ConvGradWeight",
-         {"i8[N,3,8,8]", "i8[N,4,6,6]"},
-         "kernel_shape=3,3;input_shape=8,8",
-         "i32[4,3,3,3]",
-         7,
-         26},
-        {"ConvGradWeight",
-         {"i8[N,3,56,56]", "i8[N,4,56,56]"},
-         "kernel_shape=3,3;pads=1,1,1,1;input_shape=56,56",
-         "i64[4,3,3,3]",
-         7,
-         32},
-        /* ConvGradInput knows by input_shape what the stride hid */
-        {"ConvGradInput",
-         {"i8[N,4,3,3]", "i8[4,3,3,3]"},
-         "kernel_shape=3,3;strides=2,2;input_shape=8,8",
-         "i32[N,3,8,8]",
-         7,
-         20},
-        {"AveragePool", {"i8[N,3,8,8]"}, "kernel_shape=2,2;strides=2,2", "i32[N,3,4,4]", 7, 9},
-        {"AveragePool", {"i8[N,3,9,9]"}, "kernel_shape=3,3", "i64[N,3,7,7]", 7, 38},
-        /* a border of smaller windows has other counts, unless padding counts as well */
-        {"AveragePool", {"i8[N,3,8,8]"}, "kernel_shape=2,2;pads=1,1,1,1", "i64[N,3,9,9]", 7, 38},
-        {"AveragePool",
-         {"i8[N,3,8,8]"},
-         "kernel_shape=2,2;pads=1,1,1,1;count_include_pad=1",
-         "i32[N,3,9,9]",
-         7,
-         9},
-        {"AveragePoolGrad",
-         {"i8[N,3,4,4]"},
-         "kernel_shape=2,2;strides=2,2;input_shape=8,8",
-         "i32[N,3,8,8]",
-         7,
-         7},
-        {"AveragePoolGrad",
-         {"i8[N,3,7,7]"},
-         "kernel_shape=2,2;input_shape=8,8",
-         "i32[N,3,8,8]",
-         7,
-         9},
-        {"AveragePoolGrad",
-         {"i8[N,3,7,7]"},
-         "kernel_shape=3,3;input_shape=9,9",
-         "i64[N,3,9,9]",
-         7,
-         42},
-        {"MaxPoolGrad",
-         {"i8[N,3,4,4]", "i32[N,3,4,4]"},
-         "kernel_shape=2,2;strides=2,2;input_shape=8,8",
-         "i32[N,3,8,8]",
-         7,
-         7},
-        {"MaxPoolGrad",
-         {"i8[N,3,6,6]", "i32[N,3,6,6]"},
-         "kernel_shape=3,3;input_shape=8,8",
-         "i32[N,3,8,8]",
-         7,
-         11},
-        {"Softmax", {"i16[N,10]"}, "axis=1", "i32[N,10]", 15, 31},
-        {"LogSoftmax", {"i8[N,10]"}, "axis=1", "i64[N,10]", 7, 62},
-        {"ReduceSumTo", {"i8[N,10]"}, "axes=0", "i32[10]", 7, 13},
-        {"ReduceSumTo", {"i8[N,10,4]"}, "axes=0,2;keepdims=1", "i32[1,10,1]", 7, 15},
-        {"ReduceSumTo", {"i16[N,10]"}, "axes=0", "i64[10]", 15, 21},
-        {"View", {"i8[N,3,8]"}, "shape=1,24;batch_axis=0", "i8[N,24]", 5, 5},
-        {"Transpose", {"i16[N,3,8]"}, "perm=0,2,1", "i16[N,8,3]", 15, 15},
-    };
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof integer_cases / sizeof integer_cases[0]; i++) {
         itc_graph *g = new_graph(17);
-        itc_value *in[2] = {mantissas(g, cases[i].in[0], cases[i].bits_in), NULL};
-        if (cases[i].in[1]) {
-            in[1] = mantissas(g, cases[i].in[1], cases[i].bits_in);
+        itc_value *in[2] = {mantissas(g, integer_cases[i].in[0], integer_cases[i].bits_in), NULL};
+        if (integer_cases[i].in[1]) {
+            in[1] = mantissas(g, integer_cases[i].in[1], integer_cases[i].bits_in);
         }
-        itc_node *n = add_node(g, cases[i].op, in[1] ? 2 : 1, in, cases[i].attrs);
+        itc_node *n = add_node(g, integer_cases[i].op, in[1] ? 2 : 1, in, integer_cases[i].attrs);
         if (itc_infer(g, n) != ITC_OK) {
-            fail_msg("%s: %s", cases[i].op, itc_diag_get(g->ctx, 0)->text);
+            fail_msg("%s: %s", integer_cases[i].op, itc_diag_get(g->ctx, 0)->text);
         }
         const itc_type *t = &n->out[0]->type;
-        if (strcmp(itc_type_text(g->ctx, t), cases[i].want) != 0 || t->bits != cases[i].bits) {
-            fail_msg("%s(%s) %s: got %s of %d bits, expected %s of %d", cases[i].op, cases[i].in[0],
-                     cases[i].attrs, itc_type_text(g->ctx, t), t->bits, cases[i].want,
-                     cases[i].bits);
+        if (strcmp(itc_type_text(g->ctx, t), integer_cases[i].want) != 0 ||
+            t->bits != integer_cases[i].bits) {
+            fail_msg("%s(%s) %s: got %s of %d bits, expected %s of %d", integer_cases[i].op,
+                     integer_cases[i].in[0], integer_cases[i].attrs, itc_type_text(g->ctx, t),
+                     t->bits, integer_cases[i].want, integer_cases[i].bits);
         }
         free_graph(g);
     }
@@ -606,7 +607,8 @@ static void gradient_rows_check_operands(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(matmul_shapes), cmocka_unit_test(einsum_shapes),
+        cmocka_unit_test(matmul_shapes),
+        cmocka_unit_test(einsum_shapes),
         cmocka_unit_test(conv_shapes),
         cmocka_unit_test(pool_shapes),
         cmocka_unit_test(window_extents_match_onnx),
