@@ -43,7 +43,10 @@ static const char *full_name(itc_importer *im, const Onnx__NodeProto *p)
                              : itc_strdup(im->ctx, type);
 }
 
-/** The row of a node, or NULL and what to call the operator. */
+/**
+ * The row of a node, or NULL and what to call the operator. An opset older than the first that is
+ * imported does where the operator's definition is the same there.
+ */
 static const itc_op_def *find_row(itc_importer *im, const Onnx__NodeProto *p, const char **opaque)
 {
     const char *domain = itc_onnx_domain(p->domain);
@@ -53,8 +56,10 @@ static const itc_op_def *find_row(itc_importer *im, const Onnx__NodeProto *p, co
         *opaque = domain[0] != '\0' ? full : itc_format(im->ctx, "%s (opset %d)", full, im->opset);
         return NULL;
     }
+    const int first = op->opset_min > im->opset ? op->opset_min : im->opset;
     const int version = itc_op_version(op, im->opset);
-    if (im->opset < op->opset_min || (op->versions && version == 0)) {
+    if (op->versions ? version == 0 || version != itc_op_version(op, first)
+                     : im->opset < op->opset_min) {
         *opaque = itc_format(im->ctx, "%s of opset %d (from %d on)", full, im->opset,
                              op->opset_min > 0 ? op->opset_min : op->versions[0]);
         return NULL;
