@@ -1,12 +1,19 @@
 #!/usr/bin/env python3
-"""Layers of convolutional networks as PyTorch's exporters write them: gradients, and 50 steps in int8.
+"""Convolutional networks as PyTorch's exporters write them: gradients, and 50 steps in int8.
 
-Each model is a convolution, the layer, and a head that tells four classes apart (or that paints an
-image, for layers that resize). It is exported by the TorchScript exporter in training mode (`train`)
-and by torch.export (`dynamo`, in inference mode, its batch normalisation frozen), compiled with
---arith float32 for a step of plain SGD, whose change of each parameter must be PyTorch's gradient in
-double precision to 1e-3, and in int8 for --steps steps, after which the loss must have fallen and
-every parameter with a gradient moved. Needs torch, onnx, numpy. Two seconds of processor time a line.
+Each model is a convolution, a layer, and a head that tells four classes apart (or that paints an
+image, for layers that resize), or one of nets.py. It is exported by one of
+
+    train         the TorchScript exporter in training mode
+    eval, frozen  the same in inference mode, unfolded; with --norm train and --norm frozen
+    dynamo        torch.export in inference mode: it folds batch normalisation into convolutions, and
+                  of what was folded no gradient is compared
+    dynamo-train  the same without optimisation, with --norm train
+
+compiled with --arith float32 for a step of plain SGD, whose change of each parameter must be PyTorch's
+gradient in double precision to 1e-3, and in int8 for --steps steps, after which the loss must have
+fallen and every parameter with a gradient moved. Needs torch, onnx, numpy. Two seconds of processor
+time a line.
 
     python bench/accuracy/exported.py --intrain build/release/intrain [--kinds train,dynamo] [NAME ...]
 """
@@ -15,10 +22,12 @@ import numpy as np, onnx, torch, torch.nn as nn, torch.nn.functional as F
 from onnx import numpy_helper
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import nets
 import trainer
 
 TOLERANCE, RATE = 1e-3, 2.0**30  # beside such a step a weight is nothing
-ROWS, CLASSES = 16, 4
+ROWS, CLASSES = 16, nets.CLASSES
+TRAINING = {"train": True, "eval": True, "frozen": False, "dynamo": False, "dynamo-train": True}  # batch normalisation is
 
 
 class Of(nn.Module):
@@ -131,26 +140,45 @@ PAINT = {
 
 def make(name, batch_norm):
     torch.manual_seed(0)
+    if name in nets.NETS:
+        return unequal(nets.NETS[name][0]())
     stem = [nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8) if batch_norm else nn.Tanh()]
     if name in PAINT:
         m = nn.Sequential(*stem, PAINT[name](), nn.Conv2d(8, 2, 1))
     else:
         layer, channels = CLASSIFY[name]
         m = nn.Sequential(*stem, layer(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, CLASSES))
-    with torch.no_grad():  # torch.export makes one initializer of parameters that are equal
+    return unequal(m)
+
+
+def unequal(m):
+    """Exporters make one initializer of tensors that are equal; statistics of 0 and 1 would hide what reads them."""
+    with torch.no_grad():
         for p in m.parameters():
             p.add_(0.02 * torch.randn_like(p))
+        for name, b in m.named_buffers():
+            if name.endswith("running_mean"):
+                b.add_(0.1 * torch.randn_like(b))
+            elif name.endswith("running_var"):
+                b.mul_(torch.exp(0.2 * torch.randn_like(b)))
     return m
+
+
+def shape(name):
+    return nets.NETS[name][1] if name in nets.NETS else (3, 12, 12)
 
 
 def export(m, x, path, kind):
     names = dict(input_names=["x"], output_names=["y"])
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        if kind == "train":
-            torch.onnx.export(m, (x,), path, dynamo=False, training=torch.onnx.TrainingMode.TRAINING, opset_version=17,
-                              do_constant_folding=False, dynamic_axes={"x": {0: "N"}, "y": {0: "N"}}, **names)
+        m.train(kind == "train")
+        if kind.startswith("dynamo"):
+            torch.onnx.export(m, (x,), path, dynamo=True, dynamic_shapes=({0: torch.export.Dim("N")},),
+                              optimize=kind == "dynamo", **names)
         else:
-            torch.onnx.export(m.eval(), (x,), path, dynamo=True, dynamic_shapes=({0: torch.export.Dim("N")},), **names)
+            mode = torch.onnx.TrainingMode.TRAINING if kind == "train" else torch.onnx.TrainingMode.EVAL
+            torch.onnx.export(m, (x,), path, dynamo=False, training=mode, opset_version=17,
+                              do_constant_folding=False, dynamic_axes={"x": {0: "N"}, "y": {0: "N"}}, **names)
 
 
 def initializers(path):
@@ -182,19 +210,20 @@ def train(a, model, folder, options, steps):
 def check(a, name, kind):
     rng = np.random.default_rng(1)
     y = rng.integers(0, CLASSES, ROWS)
-    x = (rng.normal(size=(CLASSES, 3, 12, 12))[y] + 0.5 * rng.normal(size=(ROWS, 3, 12, 12))).astype(np.float32)
-    m = make(name, kind == "train")
+    x = (rng.normal(size=(CLASSES, *shape(name)))[y] + 0.5 * rng.normal(size=(ROWS, *shape(name)))).astype(np.float32)
+    m = make(name, TRAINING[kind])
     with tempfile.TemporaryDirectory() as folder:
         model, start = f"{folder}/m.onnx", {k: v.clone() for k, v in m.state_dict().items()}
         export(m, torch.tensor(x[:3]), model, kind)
         m.load_state_dict(start)  # tracing moves running statistics
-        grads, y = reference(m.train(kind == "train"), x, y)
+        grads, y = reference(m.train(TRAINING[kind]), x, y)
         np.save(f"{folder}/x.npy", x)
         np.save(f"{folder}/y.npy", y)
-        loss = ["--loss", "mse" if y.dtype == np.float32 else "cross-entropy", "--norm", "train" if kind == "train" else "frozen"]
+        loss = ["--loss", "mse" if y.dtype == np.float32 else "cross-entropy", "--norm", "train" if TRAINING[kind] else "frozen"]
         _, before, after = train(a, model, folder, ["--arith", "float32", "--optimizer", "sgd,momentum=0", "--lr", str(RATE), *loss], 1)
         floor = 1e-4 * max(np.linalg.norm(g) for g in grads.values())  # before a normalisation a bias has none
-        known = {k: g for k, g in grads.items() if k in before and before[k].shape == g.shape}
+        start = {k: v.double().numpy() for k, v in start.items()}
+        known = {k: g for k, g in grads.items() if k in before and np.array_equal(before[k], start[k])}
         off = max(np.linalg.norm((before[k] - after[k]) / RATE - g) / max(np.linalg.norm(g), floor) for k, g in known.items())
         losses, before, after = train(a, model, folder, ["--lr", "0.02", *loss], a.steps)
         still = [k for k, g in known.items() if np.linalg.norm(g) > floor and np.array_equal(before[k], after[k])]
@@ -215,13 +244,13 @@ def main():
     logging.disable(logging.CRITICAL)
     failed = 0
     print("| layer | exporter | gradient off by | int8 loss | |\n|---|---|---|---|---|")
-    for name in a.names or [*CLASSIFY, *PAINT]:
+    for name in a.names or [*CLASSIFY, *PAINT, *nets.NETS]:
         for kind in a.kinds.split(","):
             try:
                 off, first, last, wrong = check(a, name, kind)
                 text = f"{off:.1e} | {first:.3f} to {last:.3f} | {wrong}"
-            except trainer.Refused as e:
-                text, wrong = f"| | {e}", True
+            except (trainer.Refused, torch.onnx.OnnxExporterError) as e:
+                text, wrong = f"| | {str(e).strip().splitlines()[0]}", True
             failed += bool(wrong)
             print(f"| {name} | {kind} | {text} |", flush=True)
     sys.exit(failed != 0)
