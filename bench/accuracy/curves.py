@@ -4,13 +4,21 @@
 Both sides start from the same weights (exported to ONNX in training form) and see the same samples
 in the same order with the same augmentation, at the same hyper-parameters. Every finished run is a
 line of OUT/results.jsonl, and is not repeated unless --again is given; runs in float32 of different
-seeds say how far apart two trainings are anyway. Needs torch, onnx, numpy.
+seeds say how far apart two trainings are anyway, and the run "nudged" how far apart two are that only
+rounding tells apart: PyTorch float32 from weights one unit of the last place up. Needs torch, onnx, numpy.
 
     python bench/accuracy/curves.py --intrain build/release/intrain --data DIR --out OUT
         --model resnet20 --epochs 10 --seeds 0 1 2 --runs int8 bits7 nearest
 
-DIR holds MNIST's files, CIFAR-10's binary records or FSDD's arrays. A run is a name below or
+DIR holds MNIST's files, CIFAR-10's binary records or FSDD's arrays. A run is "nudged", a name below or
 NAME=OPTIONS of compile. Ends with 1 if int8 misses its bar.
+
+Distances of losses, means over a tenth of an epoch: "apart" is at each time the largest distance of a
+run from float32 of its seed, for float32 the largest between seeds; "share below" is the part of the
+time at which the first is not above the second. Where float32's few curves happen to cross, their largest
+distance is 0 and says nothing of how far two trainings are apart. So "share, half an epoch" is the same
+of root mean squares: over the seeds, over all pairs of seeds, and over half an epoch around each time.
+"drift" is the mean distance with its sign, with its standard error over the seeds.
 """
 import argparse
 import datetime
@@ -53,6 +61,7 @@ RUNS = {"int8": "", "int16": "--arith int16", "float32": "--arith float32",
         "nearest": "--rounding forward=nearest,backward=nearest,update=nearest",
         "backward-nearest": "--rounding backward=nearest", "update-nearest": "--rounding update=nearest",
         "forward-stochastic": "--rounding forward=stochastic", "bitlength": "--exponent bitlength"}
+NUDGED = "nudged"  # a run of PyTorch's
 
 
 class Store:
@@ -112,8 +121,16 @@ def samples(recipe, images, labels, seed):
         yield from pipeline.batches(images, labels, seed, epoch, recipe["batch"], pad, flip)
 
 
-def torch_run(a, recipe, data, seed, layout=torch.channels_last):
+def nudge(model):
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(torch.nextafter(p, torch.full_like(p, math.inf)))
+
+
+def torch_run(a, recipe, data, seed, nudged=False, layout=torch.channels_last):
     model = zoo.make(a.model, seed).train().to(memory_format=layout)
+    if nudged:
+        nudge(model)
     images, labels = (v[:recipe["limit"] or None] for v in data.train)
     epoch_steps, total = steps_of(recipe, len(labels))
     sgd = torch.optim.SGD(model.parameters(), recipe["lr"], recipe["momentum"], weight_decay=recipe["weight_decay"])
@@ -169,7 +186,8 @@ def result(a, store, recipe, data, side, seed, options=None):
     if not wanted or (done and not (a.again and side == "intrain")):
         return done
     try:
-        made = torch_run(a, recipe, data, seed) if side == "torch" else intrain_run(a, recipe, data, seed, options)
+        made = (torch_run(a, recipe, data, seed, options == NUDGED) if side == "torch"
+                else intrain_run(a, recipe, data, seed, options))
     except trainer.Refused as e:
         print(f"{a.model}, {options or 'int8'}: {e}", file=sys.stderr, flush=True)
         return None
@@ -190,6 +208,17 @@ def spread(curves):
     return np.max(curves, 0) - np.min(curves, 0)
 
 
+def around(values, count):
+    """Means of `count` values around each, of fewer at the ends."""
+    ones = np.ones(count)
+    return np.convolve(values, ones, "same") / np.convolve(np.ones(len(values)), ones, "same")
+
+
+def typical(distances):
+    """Over time, the root mean square of distances over curves and half an epoch, five stretches."""
+    return np.sqrt(around(np.mean(np.square(distances), 0), 5))
+
+
 def last(run):
     return 100 * run["evals"][-1][1]
 
@@ -197,16 +226,24 @@ def last(run):
 def judge(floats, ours, window, bar):
     """A run's figures against float32's of the same seeds; what bounds them is None with one seed only."""
     seeds = [s for s in ours if s in floats]
-    gap = np.max([abs(smooth(ours[s]["losses"], window) - smooth(floats[s]["losses"], window)) for s in seeds], 0)
-    apart = spread([smooth(f["losses"], window) for f in floats.values()]) if len(floats) > 1 else None
+    curves = {s: smooth(f["losses"], window) for s, f in floats.items()}
+    off = np.array([smooth(ours[s]["losses"], window) - curves[s] for s in seeds])
+    gap, drifts = np.max(np.abs(off), 0), off.mean(1)
     scores = [last(f) for f in floats.values()]
     lost = float(np.mean([last(ours[s]) - last(floats[s]) for s in seeds]))
-    return {"accuracy": [last(ours[s]) for s in seeds], "difference": lost,
-            "within": bool(-lost <= max(bar, max(scores) - min(scores)) + 1e-9),
-            "gap": [float(gap.mean()), float(gap.max())],
-            "spread": None if apart is None else [float(apart.mean()), float(apart.max())],
-            "below": None if apart is None else float(np.mean(gap <= apart)),
-            "close": None if apart is None else bool(gap.mean() <= apart.mean() and gap.max() <= apart.max())}
+    found = {"accuracy": [last(ours[s]) for s in seeds], "difference": lost,
+             "within": bool(-lost <= max(bar, max(scores) - min(scores)) + 1e-9),
+             "gap": [float(gap.mean()), float(gap.max())], "spread": None, "below": None, "close": None,
+             "typical": None, "drift": [float(drifts.mean()), None]}
+    if len(seeds) > 1:
+        found["drift"][1] = float(drifts.std(ddof=1) / math.sqrt(len(seeds)))
+    if len(floats) > 1:
+        apart = spread(list(curves.values()))
+        pairs = [x - y for x, y in itertools.combinations(curves.values(), 2)]
+        found.update(spread=[float(apart.mean()), float(apart.max())], below=float(np.mean(gap <= apart)),
+                     close=bool(gap.mean() <= apart.mean() and gap.max() <= apart.max()),
+                     typical=float(np.mean(typical(off) <= typical(pairs))))
+    return found
 
 
 def pair(values):
@@ -221,10 +258,14 @@ def yes(value):
     return "" if value is None else "yes" if value else "**no**"
 
 
+def percent(share):
+    return "" if share is None else f"{100 * share:.0f} %"
+
+
 def row(a, name, seeds, j):
-    share = "" if j["below"] is None else f"{100 * j['below']:.0f} %"
+    drift = f"{j['drift'][0]:+.4f}" + (f" ± {j['drift'][1]:.4f}" if j["drift"][1] is not None else "")
     cells = (a.model, name, " ".join(map(str, seeds)), mean_spread(j["accuracy"]), f"{j['difference']:+.2f}",
-             yes(j["within"]), pair(j["gap"]), share, yes(j["close"]))
+             yes(j["within"]), pair(j["gap"]), percent(j["below"]), yes(j["close"]), percent(j["typical"]), drift)
     return f"| {' | '.join(cells)} |"
 
 
@@ -233,9 +274,9 @@ def table(a, recipe, floats, runs, window):
     apart = spread([smooth(f["losses"], window) for f in floats.values()]) if len(floats) > 1 else None
     seeds, scores = " ".join(map(str, floats)), mean_spread([last(f) for f in floats.values()])
     print("| model | run | seeds | test accuracy % | to float32 | within bar | losses apart, mean / max | share below |"
-          " close |\n|---|---|---|---|---|---|---|---|---|")
+          " close | share, half an epoch | drift |\n|---|---|---|---|---|---|---|---|---|---|---|")
     print(f"| {a.model} | PyTorch float32 | {seeds} | {scores} | | | "
-          f"{'' if apart is None else pair([apart.mean(), apart.max()])} (seeds) | | |")
+          f"{'' if apart is None else pair([apart.mean(), apart.max()])} (seeds) | | | | |")
     good, report = True, {}
     for name, ours in runs.items():
         if not set(ours) & set(floats):
@@ -253,7 +294,7 @@ def check(a, recipe, data):
     The rate is low, for at the recipe's own even PyTorch float32 leaves float64 after two steps.
     """
     recipe = dict(recipe, steps=recipe["steps"] or 20, lr=recipe["lr"] / 100)
-    theirs = torch_run(a, recipe, data, 3, torch.contiguous_format)["losses"]
+    theirs = torch_run(a, recipe, data, 3, layout=torch.contiguous_format)["losses"]
     ours = intrain_run(a, recipe, data, 3, "--arith float32")["losses"]
     apart = [abs(x - y) / y for x, y in zip(ours, theirs)]
     print(f"{a.model}: losses {theirs[0]} to {theirs[-1]} and {ours[0]} to {ours[-1]}; "
@@ -267,7 +308,7 @@ def arguments():
     p.add_argument("--data", required=True, help="folder of the data set")
     p.add_argument("--out", required=True, help="folder for results.jsonl")
     p.add_argument("--model", choices=sorted(RECIPES), default="resnet20")
-    p.add_argument("--runs", nargs="*", default=["int8"], metavar="RUN", help=f"{', '.join(RUNS)} or NAME=OPTIONS")
+    p.add_argument("--runs", nargs="*", default=["int8"], metavar="RUN", help=f"{', '.join((*RUNS, NUDGED))} or NAME=OPTIONS")
     p.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     for name, kind in (("epochs", int), ("batch", int), ("lr", float), ("momentum", float), ("weight-decay", float),
                        ("warmup", int), ("limit", int), ("steps", int)):
@@ -295,10 +336,12 @@ def main():
     recipe["dataset"] = data.name
     if a.check:
         sys.exit(0 if check(a, recipe, data) else 1)
-    options = dict(r.split("=", 1) if "=" in r else (r, RUNS[r]) for r in a.runs)
-    store, floats, runs = Store(a.out), {}, {name: {} for name in options}
+    options = dict(r.split("=", 1) if "=" in r else (r, RUNS[r]) for r in a.runs if r != NUDGED)
+    store, floats, runs = Store(a.out), {}, {name: {} for name in (NUDGED, *options)}
     for seed in a.seeds:
         found = {None: result(a, store, recipe, data, "torch", seed)}
+        if NUDGED in a.runs:
+            found[NUDGED] = result(a, store, recipe, data, "torch", seed, NUDGED)
         found.update({n: result(a, store, recipe, data, "intrain", seed, o) for n, o in options.items()})
         for name, run in found.items():
             if run:

@@ -112,8 +112,7 @@ class UNet(nn.Module):
     def rise(self, x, to):
         if self.mode == "transposed" and self.up.in_channels == x.shape[1]:
             x = self.up(x)
-            dy, dx = to.shape[2] - x.shape[2], to.shape[3] - x.shape[3]
-            return F.pad(x, (dx // 2, dx - dx // 2, dy // 2, dy - dy // 2))
+            return F.pad(x, (0, to.shape[3] - x.shape[3], 0, to.shape[2] - x.shape[2]))  # less than 0 cuts off
         return F.interpolate(x, size=to.shape[2:], mode="bilinear", align_corners=self.mode == "corners")
 
     def forward(self, x):
