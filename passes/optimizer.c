@@ -13,8 +13,8 @@
  * Sums are Combine nodes, the squares MeanSquare, the quotients RootDiv (ir/ops/optim.c).
  */
 #include "passes/optimizer.h"
+#include "passes/params.h"
 
-#include <fnmatch.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,16 +168,9 @@ static itc_status combine(itc_graph *g, const itc_node *origin, int n, itc_value
 
 static bool decays(const itc_graph *g, const itc_value *w)
 {
-    const char *name = w->onnx ? w->onnx : w->name;
-    for (const char *p = itc_setting_string(g, "no_decay", ""); *p;) {
-        const size_t len = strcspn(p, ";");
-        char *glob = itc_strndup(g->ctx, p, len);
-        if (fnmatch(glob, name, 0) == 0) {
-            return false;
-        }
-        p += len + (p[len] == ';');
-    }
-    return true;
+    uint64_t used = 0;
+    return !itc_params_match(itc_setting_string(g, "no_decay", ""), w->onnx ? w->onnx : w->name,
+                             &used);
 }
 
 /** Adds dw to the sum over the micro-batches of a step, which becomes the gradient. */

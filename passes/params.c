@@ -16,8 +16,7 @@
 
 enum { MASK = 9999 }; /* exporters add -10000 and beyond */
 
-/** Matches any glob of a ';'-separated list; marks in *used (a bit each) those that matched. */
-static bool glob_list_match(const char *list, const char *name, uint64_t *used)
+bool itc_params_match(const char *list, const char *name, uint64_t *used)
 {
     bool any = false;
     int k = 0;
@@ -124,7 +123,8 @@ static itc_status apply_globs(itc_graph *g)
 {
     const char *train = itc_setting_string(g, "train", "");
     const char *freeze = itc_setting_string(g, "freeze", "");
-    uint64_t used_train = 0, used_freeze = 0;
+    const char *no_decay = itc_setting_string(g, "no_decay", "");
+    uint64_t used_train = 0, used_freeze = 0, used_no_decay = 0;
     add_named(g, train);
     for (int i = 0; i < g->n_values; i++) {
         itc_value *v = g->values[i];
@@ -132,17 +132,19 @@ static itc_status apply_globs(itc_graph *g)
             continue;
         }
         const char *name = v->onnx ? v->onnx : v->name;
-        if (*train && !glob_list_match(train, name, &used_train)) {
+        itc_params_match(no_decay, name, &used_no_decay); /* passes/optimizer.c acts on it */
+        if (*train && !itc_params_match(train, name, &used_train)) {
             v->kind = ITC_VALUE_CONST;
             v->reason = "not matched by --train";
         }
-        if (*freeze && glob_list_match(freeze, name, &used_freeze)) {
+        if (*freeze && itc_params_match(freeze, name, &used_freeze)) {
             v->kind = ITC_VALUE_CONST;
             v->reason = "frozen by --freeze";
         }
     }
     ITC_TRY(check_all_used(g, "train", train, used_train));
-    return check_all_used(g, "freeze", freeze, used_freeze);
+    ITC_TRY(check_all_used(g, "freeze", freeze, used_freeze));
+    return check_all_used(g, "no-decay", no_decay, used_no_decay);
 }
 
 /** The extents after data movement: axes that are permuted are known at import already. */

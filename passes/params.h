@@ -6,6 +6,9 @@
 
 #include "ir/op.h"
 
+/** Whether any glob of a ';'-separated list matches; marks in *used (a bit each) those that do. */
+bool itc_params_match(const char *list, const char *name, uint64_t *used);
+
 /** Initializer c is operand `operand` of n, or part of it, there with the extents of `type`; NULL:
  * the operand is computed from c and other initializers (ITC_IN_PART). Where n moves data
  * (ITC_IN_PASS), it joins c with data of run time. */

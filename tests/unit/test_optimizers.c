@@ -84,6 +84,8 @@ static const optimizer_case cases[] = {
     {"adam,beta1=0,beta2=0.5,eps=0.01,weight-decay=0.1", "", 0.01, 0.006, 0.0001},
     {"adam,eps=0.9", "micro_batch=3", 0.3, 0.006, 0.0001},
     {"adamw,weight-decay=0.5", "micro_batch=4", 0.01, 0.006, 0.0001},
+    {"adamw,weight-decay=0.5", "no_decay=w*", 0.01, 0.006, 0.0001},
+    {"sgd,momentum=0.9,weight-decay=0.1", "no_decay=w", 0.05, 0.006, 0.0001},
     {"rmsprop", "", 0.01, 0.006, 0.0001},
     {"rmsprop,alpha=0.9,momentum=0.5,weight-decay=0.01", "", 0.01, 0.006, 0.0001},
     {"adagrad,eps=0.000001", "", 0.1, 0.006, 0.0001},
@@ -97,6 +99,7 @@ static double train(const optimizer_case *c, const char *arith)
     char settings[256];
     double start[WEIGHTS], x[BATCH * IN], t[BATCH * OUT], g[WEIGHTS], ours[WEIGHTS];
     assert_null(itc_optimizer_parse(c->option, &o, &unknown));
+    o.decay = strstr(c->more, "no_decay") ? 0 : o.decay;
     (void)snprintf(settings, sizeof settings, "batch=%d loss=mse arith=%s optimizer=%s lr=%g %s",
                    BATCH, arith, c->option, c->lr, c->more);
     gb_model *b = gb_open("in x [N,6]; par w [6,5]; y = MatMul(x, w)", 3, settings);
