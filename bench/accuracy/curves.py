@@ -276,7 +276,7 @@ def table(a, recipe, floats, runs, window):
     print("| model | run | seeds | test accuracy % | to float32 | within bar | losses apart, mean / max | share below |"
           " close | share, half an epoch | drift |\n|---|---|---|---|---|---|---|---|---|---|---|")
     print(f"| {a.model} | PyTorch float32 | {seeds} | {scores} | | | "
-          f"{'' if apart is None else pair([apart.mean(), apart.max()])} (seeds) | | | | |")
+          f"{'' if apart is None else pair([apart.mean(), apart.max()]) + ' (seeds)'} | | | | |")
     good, report = True, {}
     for name, ours in runs.items():
         if not set(ours) & set(floats):

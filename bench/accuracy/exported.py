@@ -5,6 +5,7 @@ Each model is a convolution, a layer, and a head that tells four classes apart (
 image, for layers that resize), or one of nets.py. It is exported by one of
 
     train         the TorchScript exporter in training mode
+    train-frozen  the same, with --norm frozen
     eval, frozen  the same in inference mode, unfolded; with --norm train and --norm frozen
     dynamo        torch.export in inference mode: it folds batch normalisation into convolutions, and
                   of what was folded no gradient is compared
@@ -27,7 +28,8 @@ import trainer
 
 TOLERANCE, RATE = 1e-3, 2.0**30  # beside such a step a weight is nothing
 ROWS, CLASSES = 16, nets.CLASSES
-TRAINING = {"train": True, "eval": True, "frozen": False, "dynamo": False, "dynamo-train": True}  # batch normalisation is
+TRAINING = {"train": True, "train-frozen": False, "eval": True, "frozen": False, "dynamo": False,
+            "dynamo-train": True}  # batch normalisation is
 
 
 class Of(nn.Module):
@@ -171,12 +173,12 @@ def shape(name):
 def export(m, x, path, kind):
     names = dict(input_names=["x"], output_names=["y"])
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        m.train(kind == "train")
+        m.train(kind.startswith("train"))
         if kind.startswith("dynamo"):
             torch.onnx.export(m, (x,), path, dynamo=True, dynamic_shapes=({0: torch.export.Dim("N")},),
                               optimize=kind == "dynamo", **names)
         else:
-            mode = torch.onnx.TrainingMode.TRAINING if kind == "train" else torch.onnx.TrainingMode.EVAL
+            mode = torch.onnx.TrainingMode.TRAINING if kind.startswith("train") else torch.onnx.TrainingMode.EVAL
             torch.onnx.export(m, (x,), path, dynamo=False, training=mode, opset_version=17,
                               do_constant_folding=False, dynamic_axes={"x": {0: "N"}, "y": {0: "N"}}, **names)
 
@@ -215,7 +217,9 @@ def check(a, name, kind):
     with tempfile.TemporaryDirectory() as folder:
         model, start = f"{folder}/m.onnx", {k: v.clone() for k, v in m.state_dict().items()}
         export(m, torch.tensor(x[:3]), model, kind)
-        m.load_state_dict(start)  # tracing moves running statistics
+        made = initializers(model)  # tracing moves running statistics: the model's count
+        start.update({k: torch.tensor(made[k]).to(v.dtype) for k, v in start.items() if "running" in k and k in made})
+        m.load_state_dict(start)
         grads, y = reference(m.train(TRAINING[kind]), x, y)
         np.save(f"{folder}/x.npy", x)
         np.save(f"{folder}/y.npy", y)

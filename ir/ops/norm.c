@@ -8,8 +8,8 @@
  *     running' = running * momentum + statistic * (1 - momentum)
  *
  * with the variance of the population, as ONNX has it, and in evaluation uses them. A model in
- * inference form is brought back to the training form (--norm train), or trains with its statistics
- * frozen (--norm frozen):
+ * inference form is brought back to the training form (--norm train); in either form it trains with
+ * its statistics frozen on request (--norm frozen):
  *
  *     y = x * a + b,  a = scale / sqrt(var + eps),  b = bias - mean * a
  *
@@ -139,6 +139,7 @@ static double negative(double x, double unused)
     return -x;
 }
 
+/** The statistics stay as they are, and so do the outputs that hand them on. */
 static itc_status frozen_form(itc_graph *g, const itc_node *n, itc_value **out)
 {
     itc_value *rstd = NULL, *minus_mean = NULL, *a = NULL, *shift = NULL, *b = NULL;
@@ -148,6 +149,9 @@ static itc_status frozen_form(itc_graph *g, const itc_node *n, itc_value **out)
     ITC_TRY(build(g, n, &itc_op_Mul, a, minus_mean, &shift));
     ITC_TRY(
         itc_combine_build(g, n, 2, (itc_value *[]){n->in[2], shift}, (const double[]){1, 1}, &b));
+    for (int i = 1; i < n->n_out; i++) {
+        out[i] = n->out[i] ? n->in[3 + (i - 1) % 2] : NULL;
+    }
     return affine(g, n, n->in[0], a, b, 1, out);
 }
 
@@ -190,8 +194,7 @@ static itc_status batch_norm_checks(itc_graph *g, const itc_node *n)
 static itc_status batch_norm_normalize(itc_graph *g, itc_node *n, itc_value **out)
 {
     ITC_TRY(batch_norm_checks(g, n));
-    const bool trains = itc_int(n, "training_mode") != 0 || (n->onnx_version < 14 && n->n_out > 1);
-    if (!trains && strcmp(itc_setting_string(g, "norm", "train"), "frozen") == 0) {
+    if (strcmp(itc_setting_string(g, "norm", "train"), "frozen") == 0) {
         return frozen_form(g, n, out);
     }
     itc_node *m = NULL;
