@@ -1,13 +1,14 @@
 /**
  * Runs ONNX's backend node tests through the float32 path: compiled without training, interpreted.
  *
- *     backend [-v] [-o FILE] [-e FILE] [-f GLOB] [DIR]
+ *     backend [-v] [-r] [-o FILE] [-e FILE] [-f GLOB] [DIR]
  *
  * DIR holds a folder a test (default: Debian's libonnx-testdata). Each runs in a process of its
  * own, so that one that crashes or does not end is a failure like another. Prints what failed (-v:
- * and what was refused), then the refusals by reason, last the line
+ * every test), with -r the refused tests of numbers (node_subject) by operator, last the lines
  *
  *     backend: N passed, M failed, K refused
+ *     of T on float or integer tensors: N passed (P %), M failed, K refused
  *
  * -o writes the names of those that passed; -e reads such a file, whose names must be those that
  * passed, no more and no less.
@@ -33,10 +34,11 @@ typedef struct result {
     const char *name;
     node_outcome outcome;
     const char *text;
+    node_subject subject;
 } result;
 
 typedef struct options {
-    bool verbose;
+    bool verbose, by_operator;
     const char *out, *expect, *glob, *dir;
 } options;
 
@@ -64,7 +66,9 @@ static bool find_tests(suite *s)
         const char *model = itc_format(s->ctx, "%s/%s/model.onnx", s->opt.dir, e->d_name);
         if (e->d_name[0] != '.' && access(model, R_OK) == 0 &&
             (!s->opt.glob || fnmatch(s->opt.glob, e->d_name, 0) == 0)) {
-            const result r = {.name = itc_strdup(s->ctx, e->d_name), .outcome = NODE_FAILED};
+            const result r = {.name = itc_strdup(s->ctx, e->d_name),
+                              .outcome = NODE_FAILED,
+                              .subject = {"?", false}};
             ITC_PUSH(s->ctx, s->test, s->n, s->cap, r);
         }
     }
@@ -107,6 +111,7 @@ static void run_test(suite *s, result *r)
     int pipes[2], status = 0;
     char answer[MAX_TEXT + 1];
     const char *dir = itc_format(s->ctx, "%s/%s", s->opt.dir, r->name);
+    (void)node_test_subject(s->ctx, dir, &r->subject);
     if (pipe(pipes) != 0) {
         perror("backend: pipe");
         exit(3);
@@ -140,11 +145,12 @@ static void run_test(suite *s, result *r)
 
 /* ---- what comes of it ---- */
 
-static int count(const suite *s, node_outcome o)
+/** Tests with this outcome; of numbers alone where `numbers` is set. */
+static int count(const suite *s, node_outcome o, bool numbers)
 {
     int n = 0;
     for (int i = 0; i < s->n; i++) {
-        n += s->test[i].outcome == o;
+        n += s->test[i].outcome == o && (!numbers || s->test[i].subject.numbers);
     }
     return n;
 }
@@ -159,6 +165,43 @@ static void print_results(const suite *s)
                          r->text);
         }
     }
+}
+
+static int by_subject(const void *a, const void *b)
+{
+    const result *x = a, *y = b;
+    const int order = strcmp(x->subject.op, y->subject.op);
+    return order != 0 ? order : by_name(a, b);
+}
+
+/** The refused tests of numbers, operator by operator: how many, and why the first. */
+static void print_refused(const suite *s)
+{
+    result *r = ITC_NEW_ARRAY(s->ctx, result, s->n + 1);
+    int n = 0;
+    for (int i = 0; i < s->n; i++) {
+        if (s->test[i].outcome == NODE_REFUSED && s->test[i].subject.numbers) {
+            r[n++] = s->test[i];
+        }
+    }
+    qsort(r, (size_t)n, sizeof *r, by_subject);
+    for (int i = 0, first = 0; i < n; i++) {
+        if (i + 1 == n || strcmp(r[i + 1].subject.op, r[first].subject.op) != 0) {
+            (void)printf("%3d %s: %s: %s\n", i + 1 - first, r[first].subject.op, r[first].name,
+                         r[first].text);
+            first = i + 1;
+        }
+    }
+}
+
+static void print_counts(const suite *s)
+{
+    const int passed = count(s, NODE_PASSED, true), failed = count(s, NODE_FAILED, true),
+              refused = count(s, NODE_REFUSED, true), all = passed + failed + refused;
+    (void)printf("backend: %d passed, %d failed, %d refused\n", count(s, NODE_PASSED, false),
+                 count(s, NODE_FAILED, false), count(s, NODE_REFUSED, false));
+    (void)printf("of %d on float or integer tensors: %d passed (%.1f %%), %d failed, %d refused\n",
+                 all, passed, all > 0 ? 100.0 * passed / all : 0, failed, refused);
 }
 
 static bool write_passed(const suite *s)
@@ -210,17 +253,20 @@ static int check_expected(const suite *s)
 
 static int usage(void)
 {
-    (void)fputs("usage: backend [-v] [-o PASSED] [-e EXPECTED] [-f GLOB] [DIR]\n", stderr);
+    (void)fputs("usage: backend [-v] [-r] [-o PASSED] [-e EXPECTED] [-f GLOB] [DIR]\n", stderr);
     return 2;
 }
 
 static bool read_options(int argc, char **argv, options *o)
 {
     *o = (options){.dir = DEBIAN};
-    for (int c; (c = getopt(argc, argv, "vo:e:f:")) != -1;) {
+    for (int c; (c = getopt(argc, argv, "vro:e:f:")) != -1;) {
         switch (c) {
         case 'v':
             o->verbose = true;
+            break;
+        case 'r':
+            o->by_operator = true;
             break;
         case 'o':
             o->out = optarg;
@@ -253,7 +299,10 @@ int main(int argc, char **argv)
         run_test(&s, &s.test[i]);
     }
     print_results(&s);
-    const int failed = count(&s, NODE_FAILED);
+    if (s.opt.by_operator) {
+        print_refused(&s);
+    }
+    const int failed = count(&s, NODE_FAILED, false);
     const int missing = s.opt.expect ? check_expected(&s) : 0;
     bool written = true;
     if (missing < 0) {
@@ -263,8 +312,7 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "backend: %s cannot be written\n", s.opt.out);
         written = false;
     }
-    (void)printf("backend: %d passed, %d failed, %d refused\n", count(&s, NODE_PASSED), failed,
-                 count(&s, NODE_REFUSED));
+    print_counts(&s);
     itc_ctx_free(s.ctx);
     const bool bad = missing > 0 || failed > 0;
     return !written || missing < 0 ? 2 : bad;

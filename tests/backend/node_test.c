@@ -117,6 +117,56 @@ static itc_status read_ports(node_test *t, const char *folder, const char *kind,
     return ITC_OK;
 }
 
+/* ---- what a test is of ---- */
+
+static bool is_number(int32_t type)
+{
+    switch (type) {
+    case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT:
+    case ONNX__TENSOR_PROTO__DATA_TYPE__UINT8:
+    case ONNX__TENSOR_PROTO__DATA_TYPE__INT8:
+    case ONNX__TENSOR_PROTO__DATA_TYPE__UINT16:
+    case ONNX__TENSOR_PROTO__DATA_TYPE__INT16:
+    case ONNX__TENSOR_PROTO__DATA_TYPE__INT32:
+    case ONNX__TENSOR_PROTO__DATA_TYPE__INT64:
+    case ONNX__TENSOR_PROTO__DATA_TYPE__BOOL:
+    case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16:
+    case ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE:
+    case ONNX__TENSOR_PROTO__DATA_TYPE__UINT32:
+    case ONNX__TENSOR_PROTO__DATA_TYPE__UINT64:
+    case ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool are_numbers(size_t n, Onnx__ValueInfoProto **info)
+{
+    for (size_t i = 0; i < n; i++) {
+        const Onnx__TypeProto *type = info[i]->type;
+        if (!type || type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE ||
+            !is_number(type->tensor_type->elem_type)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool node_test_subject(itc_ctx *ctx, const char *dir, node_subject *out)
+{
+    itc_onnx_model *model = NULL;
+    if (itc_onnx_read(ctx, itc_format(ctx, "%s/model.onnx", dir), &model) != ITC_OK) {
+        return false;
+    }
+    const Onnx__GraphProto *g = model->proto->graph;
+    out->op = g->n_node == 1 ? itc_strdup(ctx, itc_onnx_text(g->node[0]->op_type))
+                             : "several operators";
+    out->numbers = are_numbers(g->n_input, g->input) && are_numbers(g->n_output, g->output);
+    itc_onnx_close(model);
+    return true;
+}
+
 /* ---- what must be known when compiling ---- */
 
 /** Marks the operands that lead to v through nodes; Shape and its like need types alone. */

@@ -9,6 +9,17 @@
 
 typedef enum node_outcome { NODE_PASSED, NODE_FAILED, NODE_REFUSED } node_outcome;
 
+/** What a test is of. */
+typedef struct node_subject {
+    const char *op; /**< its operator; of several nodes "several operators" */
+    bool numbers;   /**< its inputs and outputs are tensors of floats of 16 bits or more, of integers
+                       of 8 bits or more, or of booleans: no strings, sequences, optionals, complex
+                       or narrower numbers */
+} node_subject;
+
+/** Reads the model's; false: there is no model that can be read. */
+bool node_test_subject(itc_ctx *ctx, const char *dir, node_subject *out);
+
 /**
  * Compiles the model without training (--loss none, --arith float32), once a data set since extents
  * and what must be known when compiling come from there, and runs it in the interpreter. *text
