@@ -13,11 +13,17 @@ typedef struct printer {
     const char **operand; /* `x[i]` of each */
 } printer;
 
+static bool calls(const itc_expr *x)
+{
+    return x && (x->kind == ITC_X_CALL || calls(x->arg[0]) || calls(x->arg[1]) || calls(x->arg[2]));
+}
+
+/** Functions of integers have 64 bits. */
 itc_loop_kind itc_loop_kind_of(const itc_loop *l)
 {
-    itc_loop_kind k = l->out->type.dtype == ITC_F32   ? ITC_LOOP_REAL
-                      : l->out->type.dtype == ITC_I64 ? ITC_LOOP_I64
-                                                      : ITC_LOOP_I32;
+    itc_loop_kind k = l->out->type.dtype == ITC_F32                     ? ITC_LOOP_REAL
+                      : l->out->type.dtype == ITC_I64 || calls(l->expr) ? ITC_LOOP_I64
+                                                                        : ITC_LOOP_I32;
     for (int i = 0; i < l->n_in; i++) {
         const itc_dtype t = l->in[i]->type.dtype;
         if (t == ITC_F32) {

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "codegen/math.def"
 #include "runtime/kernel.h"
 
 struct itc_emit {
@@ -324,13 +325,30 @@ static void collapse(itc_loop *l)
     }
 }
 
+static bool is_integer_function(const char *name)
+{
+#define IS(function)                                                                               \
+    if (strcmp(name, #function) == 0) {                                                            \
+        return true;                                                                               \
+    }
+    ITC_INTEGER_FUNCTIONS(IS)
+    return false;
+}
+
+static bool is_integer_only(const itc_expr *x)
+{
+    return x &&
+           ((x->kind == ITC_X_CALL && is_integer_function(x->function)) ||
+            is_integer_only(x->arg[0]) || is_integer_only(x->arg[1]) || is_integer_only(x->arg[2]));
+}
+
 static bool is_real_only(const itc_expr *x)
 {
     if (!x) {
         return false;
     }
     const bool here =
-        x->kind == ITC_X_CALL ||
+        (x->kind == ITC_X_CALL && !is_integer_function(x->function)) ||
         (x->kind == ITC_X_CONST && (x->c.symbol != ITC_SYM_NONE || floor(x->c.value) < x->c.value ||
                                     fabs(x->c.value) > 9007199254740992.0));
     return here || is_real_only(x->arg[0]) || is_real_only(x->arg[1]) || is_real_only(x->arg[2]);
@@ -361,9 +379,10 @@ itc_status itc_emit_loop(itc_emit *e, const itc_node *n, itc_value *out, int n_i
                              in[k]->name);
         }
     }
-    if (!is_float && is_real_only(expr)) {
+    if (is_float ? is_integer_only(expr) : is_real_only(expr)) {
         return itc_error(e->g->ctx, n, ITC_INTERNAL, "E0403",
-                         "an integer loop contains a real number or function");
+                         "a loop of %s contains a number or function of others",
+                         is_float ? "floats" : "integers");
     }
     l->expr = expr;
     collapse(l);

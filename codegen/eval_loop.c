@@ -43,6 +43,27 @@ static int64_t load_int(const element *x, int k)
     return 0;
 }
 
+/** A row of math.def at a (and b). */
+#define CALL1(name)                                                                                \
+    if (strcmp(function, #name) == 0) {                                                            \
+        return name(a);                                                                            \
+    }
+#define CALL2(name)                                                                                \
+    if (strcmp(function, #name) == 0) {                                                            \
+        return name(a, b);                                                                         \
+    }
+static int64_t call_int(const char *function, int64_t a, int64_t b)
+{
+    ITC_INTEGER_FUNCTIONS(CALL2)
+    return 0; /* itc_emit_loop admits no other */
+}
+
+static double call(const char *function, double a, double b)
+{
+    ITC_MATH_FUNCTIONS(CALL1, CALL2)
+    return NAN;
+}
+
 static int64_t eval_int(const element *x, const itc_expr *e)
 {
     if (e->kind == ITC_X_LOAD) {
@@ -57,6 +78,9 @@ static int64_t eval_int(const element *x, const itc_expr *e)
     }
     if (e->kind == ITC_X_SELECT) {
         return eval_int(x, e->arg[a != 0 ? 1 : 2]);
+    }
+    if (e->kind == ITC_X_CALL) {
+        return call_int(e->function, a, e->arg[1] ? eval_int(x, e->arg[1]) : 0);
     }
     const int64_t b = eval_int(x, e->arg[1]);
     switch (e->kind) {
@@ -83,21 +107,6 @@ static int64_t eval_int(const element *x, const itc_expr *e)
     default:
         return 0; /* itc_emit_loop admits no real function here */
     }
-}
-
-/** A row of math.def at a (and b). */
-static double call(const char *function, double a, double b)
-{
-#define CALL1(name)                                                                                \
-    if (strcmp(function, #name) == 0) {                                                            \
-        return name(a);                                                                            \
-    }
-#define CALL2(name)                                                                                \
-    if (strcmp(function, #name) == 0) {                                                            \
-        return name(a, b);                                                                         \
-    }
-    ITC_MATH_FUNCTIONS(CALL1, CALL2)
-    return NAN;
 }
 
 static double eval_real(const element *x, const itc_expr *e)

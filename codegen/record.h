@@ -101,7 +101,7 @@ typedef enum itc_x_kind {
     ITC_X_EQ,
     ITC_X_AND,
     ITC_X_SELECT, /**< a != 0 ? b : c */
-    ITC_X_CALL,   /**< `function` of one or two operands; floats only */
+    ITC_X_CALL,   /**< `function` of one or two operands */
     ITC_X_COUNT
 } itc_x_kind;
 
@@ -109,7 +109,7 @@ typedef struct itc_expr {
     itc_x_kind kind;
     int index;
     itc_coef c;
-    const char *function; /**< CALL: a function of C (codegen/math.def) */
+    const char *function; /**< CALL: a function of codegen/math.def */
     const struct itc_expr *arg[3];
 } itc_expr;
 

@@ -156,6 +156,70 @@ static inline int64_t itr_div64(int64_t x, int64_t y)
     return y == 0 ? 0 : y == -1 ? itr_wrap_sub64(0, x) : x / y;
 }
 
+/** The remainder of x / y with the sign of x; 0 where y is 0. */
+static inline int64_t itr_rem64(int64_t x, int64_t y)
+{
+    return y == 0 || y == -1 ? 0 : x % y;
+}
+
+/** The remainder of x / y with the sign of y; 0 where y is 0. */
+static inline int64_t itr_mod64(int64_t x, int64_t y)
+{
+    const int64_t r = itr_rem64(x, y);
+    return r != 0 && (r < 0) != (y < 0) ? r + y : r;
+}
+
+/** x^y modulo 2^64, by squaring; of a y below 0 the quotient 1 / x^-y towards zero, 0 for x = 0. */
+static inline int64_t itr_pow64(int64_t x, int64_t y)
+{
+    int64_t r = 1;
+    if (y < 0) {
+        return x == 1 || (x == -1 && y % 2 == 0) ? 1 : x == -1 ? -1 : 0;
+    }
+    for (; y > 0; y >>= 1) {
+        r = (y & 1) != 0 ? itr_wrap_mul64(r, x) : r;
+        x = itr_wrap_mul64(x, x);
+    }
+    return r;
+}
+
+/** The bits of x shifted as those of an unsigned number; 0 for shifts outside 0..63. */
+static inline int64_t itr_left64(int64_t x, int64_t s)
+{
+    return s < 0 || s > 63 ? 0 : (int64_t)((uint64_t)x << s);
+}
+
+static inline int64_t itr_right64(int64_t x, int64_t s)
+{
+    return s < 0 || s > 63 ? 0 : (int64_t)((uint64_t)x >> s);
+}
+
+static inline int64_t itr_and64(int64_t x, int64_t y)
+{
+    return x & y;
+}
+
+static inline int64_t itr_or64(int64_t x, int64_t y)
+{
+    return x | y;
+}
+
+static inline int64_t itr_xor64(int64_t x, int64_t y)
+{
+    return x ^ y;
+}
+
+/** m * 2^e towards zero, at the nearest end where it does not fit. */
+static inline int64_t itr_whole64(int32_t m, int32_t e)
+{
+    const int64_t a = m < 0 ? -(int64_t)m : m;
+    const int64_t v = a == 0 || e <= -32               ? 0
+                      : e <= 0                         ? a >> -e
+                      : e > 62 || a > (INT64_MAX >> e) ? INT64_MAX
+                                                       : a << e;
+    return m < 0 ? -v : v;
+}
+
 /** Random bits used for a shift: 16, 32 or 64; the optimizer always takes at least 32. */
 static inline int itr_random_width(int s, bool optimizer)
 {

@@ -78,6 +78,9 @@ static itc_status onehot_normalize(itc_graph *g, itc_node *n, itc_value **out)
     }
     itc_value *index = NULL, *equal[2] = {0}, *hot = NULL, *v[3] = {0};
     ITC_TRY(itc_view_build(g, n, n->in[0], &wide, &index));
+    if (t->dtype == ITC_F32) {
+        ITC_TRY(itc_to_whole_build(g, n, index, &index));
+    }
     for (int k = 0; k < 2; k++) {
         itc_value *places =
             iota(g, n, wide.rank, axis, (int64_t)count, k == 0 ? 0 : -(int64_t)count);
@@ -94,7 +97,8 @@ static const itc_attr_spec onehot_attrs[] = {{.name = "axis", .kind = ITC_ATTR_I
 
 /**
  * values[1] where an axis of `depth` elements is at the index, elsewhere values[0].
- * Shapes  indices any, values [2]; the result has one axis more
+ * Shapes  indices any (of floats the integers towards zero), values [2]; the result has one axis
+ *         more
  * Source  ONNX OneHot-9, -11
  */
 const itc_op_def itc_op_OneHot = {
@@ -106,7 +110,7 @@ const itc_op_def itc_op_OneHot = {
     .out_max = 1,
     .opset_min = 9,
     .versions = (const uint8_t[]){9, 11, 0},
-    .roles = (const itc_role_in[]){ITC_IN_INDEX, ITC_IN_CONST, ITC_IN_DATA},
+    .roles = (const itc_role_in[]){ITC_IN_DATA, ITC_IN_CONST, ITC_IN_DATA},
     .attrs = onehot_attrs,
     .kinds = ITC_KIND_ANY,
     .summary = "one of two values, by an index, along a new axis",

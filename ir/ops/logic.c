@@ -43,6 +43,9 @@ static int accepts(const itc_node *n)
 static const itc_expr *comparison(itc_emit *e, int how, const itc_expr *a, const itc_expr *b)
 {
     const itc_expr *equal = itc_x(e, ITC_X_EQ, a, b, NULL);
+    if (how == 0) {
+        return itc_x_const(e, 0);
+    }
     if (how == ACCEPTS_EQUAL) {
         return equal;
     }
@@ -167,6 +170,86 @@ const itc_op_def itc_op_Test = {
     .infer = compare_infer,
     .emit = compare_emit,
 };
+
+/* ---- IsNaN, IsInf ---- */
+
+static itc_status is_infer(itc_graph *g, itc_node *n)
+{
+    (void)g;
+    n->out[0]->type = itc_type_make(ITC_BOOL, n->in[0]->type.rank, n->in[0]->type.dim);
+    return ITC_OK;
+}
+
+/** What the double v is taken for. */
+static bool is_it(const itc_node *n, double v)
+{
+    return n->op == &itc_op_IsNaN
+               ? isnan(v)
+               : isinf(v) && itc_int(n, v > 0 ? "detect_positive" : "detect_negative") != 0;
+}
+
+static itc_status is_fold(itc_graph *g, itc_node *n, itc_tensor **out)
+{
+    ITC_TRY(itc_fold_broadcast(g, n, ITC_BOOL, out));
+    for (int64_t i = 0; out[0] && i < out[0]->count; i++) {
+        ((uint8_t *)out[0]->data)[i] = is_it(n, itc_tensor_get(itc_operand_const(n, 0), i));
+    }
+    return ITC_OK;
+}
+
+/** Mantissas are finite numbers: a test that accepts nothing. */
+static itc_status is_lower(itc_lower *l, const itc_node *n)
+{
+    itc_value *x = NULL;
+    itc_node *test = NULL;
+    ITC_TRY(itc_lower_get(l, n, n->in[0], itc_lower_operand_bits(l), &x));
+    ITC_TRY(itc_lower_build(l, n, &itc_op_Test, 1, &x, 1, &test));
+    itc_lower_set(l, n->out[0], test->out[0]);
+    return ITC_OK;
+}
+
+static itc_status is_emit(itc_emit *e, const itc_node *n)
+{
+    const itc_expr *x = itc_x_load(e, 0), *zero = itc_x_const(e, 0), *one = itc_x_const(e, 1);
+    const itc_expr *y = zero;
+    if (n->op == &itc_op_IsNaN) {
+        y = itc_x(e, ITC_X_SELECT, itc_x(e, ITC_X_EQ, x, x, NULL), zero, one);
+    } else {
+        for (int sign = -1; sign <= 1; sign += 2) {
+            const itc_expr *same = itc_x(e, ITC_X_EQ, x, itc_x_const(e, sign * HUGE_VAL), NULL);
+            y = is_it(n, sign * HUGE_VAL) ? itc_x(e, ITC_X_SELECT, same, one, y) : y;
+        }
+    }
+    return itc_emit_loop(e, n, n->out[0], 1, n->in, y);
+}
+
+static const uint8_t since_nan[] = {9, 13, 20, 0}, since_inf[] = {10, 20, 0};
+static const itc_attr_spec inf_attrs[] = {{.name = "detect_negative", .kind = ITC_ATTR_INT, .i = 1},
+                                          {.name = "detect_positive", .kind = ITC_ATTR_INT, .i = 1},
+                                          {0}};
+
+/** Floats that are no finite numbers; on mantissas there are none. */
+#define IS(op_name, first, op_versions, op_attrs, text)                                            \
+    const itc_op_def itc_op_##op_name = {                                                          \
+        .name = #op_name,                                                                          \
+        .domain = "",                                                                              \
+        .in_min = 1,                                                                               \
+        .in_max = 1,                                                                               \
+        .out_min = 1,                                                                              \
+        .out_max = 1,                                                                              \
+        .opset_min = first,                                                                        \
+        .versions = op_versions,                                                                   \
+        .attrs = op_attrs,                                                                         \
+        .summary = text,                                                                           \
+        .flags = ITC_OP_ELEMENTS,                                                                  \
+        .fold = is_fold,                                                                           \
+        .infer = is_infer,                                                                         \
+        .lower = is_lower,                                                                         \
+        .emit = is_emit,                                                                           \
+    };
+
+IS(IsNaN, 9, since_nan, NULL, "1 where the operand is no number: nowhere on integers")
+IS(IsInf, 10, since_inf, inf_attrs, "1 where the operand is infinite: nowhere on integers")
 
 /* ---- logic ---- */
 

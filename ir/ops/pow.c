@@ -1,11 +1,13 @@
 /*
  * Powers. With a constant number as exponent, or as base, a power is a function of one element
  * (function.c); squares are products, which are exact on mantissas. Otherwise a^b is
- * exp(b * log a), for a > 0.
+ * exp(b * log a), for a > 0. With integers b it is exp(b * log |a|), and -1 times that where a is
+ * below 0 and b is odd; integers to the power of integers are plain numbers again.
  * Source: ONNX Pow-15.
  */
 #include <math.h>
 
+#include "codegen/emit.h"
 #include "ir/ops/util.h"
 #include "ir/text.h"
 
@@ -50,11 +52,47 @@ static itc_status pow_infer(itc_graph *g, itc_node *n)
     return ITC_OK;
 }
 
+/** exp(b * log of a). */
+static itc_status power(itc_graph *g, const itc_node *n, const char *log, itc_value *a,
+                        itc_value *b, itc_value **out)
+{
+    itc_value *l = NULL, *p = NULL;
+    ITC_TRY(itc_map_build(g, n, log, a, &l));
+    ITC_TRY(itc_apply(g, n, &itc_op_Mul, 2, (itc_value *[]){l, b}, &p));
+    return itc_map_build(g, n, "exp(x)", p, out);
+}
+
+/** Of a float to the power of an integer. */
+static itc_status integer_power(itc_graph *g, const itc_node *n, itc_value **out)
+{
+    itc_value *b = n->in[1], *real = NULL, *size = NULL, *flag[2] = {0}, *minus = NULL,
+              *choice[3] = {0};
+    itc_value *two = itc_scalar_const(g, n, "two", b->type.dtype, 2),
+              *one = itc_scalar_const(g, n, "odd", b->type.dtype, 1),
+              *zero = itc_scalar_const(g, n, "zero", ITC_F32, 0);
+    ITC_TRY(itc_to_real_build(g, n, b, &real));
+    ITC_TRY(power(g, n, "log(abs(x))", n->in[0], real, &size));
+    ITC_TRY(itc_apply(g, n, &itc_op_Mod, 2, (itc_value *[]){b, two}, &b));
+    ITC_TRY(itc_apply(g, n, &itc_op_Equal, 2, (itc_value *[]){b, one}, &flag[0]));
+    ITC_TRY(itc_apply(g, n, &itc_op_Less, 2, (itc_value *[]){n->in[0], zero}, &flag[1]));
+    ITC_TRY(itc_apply(g, n, &itc_op_And, 2, flag, &choice[0]));
+    ITC_TRY(itc_combine_build(g, n, 1, &size, &(double){-1}, &minus));
+    choice[1] = minus;
+    choice[2] = size;
+    return itc_apply(g, n, &itc_op_Where, 3, choice, out);
+}
+
 static itc_status pow_normalize(itc_graph *g, itc_node *n, itc_value **out)
 {
     double c = 0;
     itc_node *square = NULL;
     ITC_TRY(pow_infer(g, n));
+    if (itc_is_plain(&n->in[0]->type)) {
+        return itc_is_plain(&n->in[1]->type)
+                   ? ITC_OK
+                   : itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0201",
+                               "Pow of integers to the power of floats is not supported");
+    }
     if (number_operand(n, 1, &c)) {
         if (is(c, 1)) {
             out[0] = n->in[0];
@@ -76,11 +114,15 @@ static itc_status pow_normalize(itc_graph *g, itc_node *n, itc_value **out)
         itc_strbuf_add(&b, ",x)");
         return itc_map_build(g, n, b.text, n->in[1], out);
     }
-    itc_value *log = NULL;
-    itc_node *product = NULL;
-    ITC_TRY(itc_map_build(g, n, "log(x)", n->in[0], &log));
-    ITC_TRY(itc_build(g, &itc_op_Mul, n, 2, (itc_value *[]){log, n->in[1]}, 1, &product));
-    return itc_map_build(g, n, "exp(x)", product->out[0], out);
+    return itc_is_plain(&n->in[1]->type) ? integer_power(g, n, &out[0])
+                                         : power(g, n, "log(x)", n->in[0], n->in[1], &out[0]);
+}
+
+/** Of integers; a power below 1 is 0. */
+static itc_status pow_emit(itc_emit *e, const itc_node *n)
+{
+    return itc_emit_loop(e, n, n->out[0], 2, n->in,
+                         itc_x_call(e, "itr_pow64", itc_x_load(e, 0), itc_x_load(e, 1)));
 }
 
 /** Of a constant to the power of a number; the rest is folded as it is composed. */
@@ -102,8 +144,10 @@ const itc_op_def itc_op_Pow = {
     .out_max = 1,
     .opset_min = 7,
     .versions = pow_versions,
-    .summary = "power; one of both a constant number, or of what is above 0",
+    .kinds = ITC_KIND_NUMBER,
+    .summary = "power; one of both a constant number, of what is above 0, or by integers",
     .normalize = pow_normalize,
     .fold = pow_fold,
     .infer = pow_infer,
+    .emit = pow_emit,
 };

@@ -5,6 +5,8 @@
  *     sum of squares       ReduceSumTo of x * x, exact           log-sum   logarithm
  *     maximum              MaxPool of one window                 minimum   -max(-x)
  *     log-sum-exp          x_0 - log_softmax(x)_0, whatever the 0 stands for
+ *     product              the halves of an axis multiplied, again and again: so does every
+ *                          reduction of integers and booleans
  *
  * Max and Min of many operands join them along an axis of their own, and reduce it: they are
  * compared at one exponent, and the gradient goes to the first of equals. Sum and Mean are
@@ -206,10 +208,70 @@ static itc_status build_log_sum_exp(itc_graph *g, const itc_node *n, itc_value *
     return itc_view_build(g, n, x, &as, out);
 }
 
+/** What makes one element of two; NULL: there is nothing for such elements. */
+static const itc_op_def *joiner(kind k, const itc_type *t)
+{
+    const bool boolean = t->dtype == ITC_BOOL;
+    switch (k) {
+    case SUM:
+        return boolean ? NULL : &itc_op_Add;
+    case PROD:
+        return boolean ? NULL : &itc_op_Mul;
+    case MAX:
+        return boolean ? &itc_op_Or : &itc_op_Max;
+    case MIN:
+        return boolean ? &itc_op_And : &itc_op_Min;
+    default:
+        return NULL;
+    }
+}
+
+/** x of [kept, reduced], joined until one is left of what is reduced; an odd one waits. */
+static itc_status build_halves(itc_graph *g, const itc_node *n, const itc_op_def *op, itc_value *x,
+                               itc_value **out)
+{
+    itc_value *odd = NULL;
+    for (int64_t size = x->type.dim[1].size; size > 1; size /= 2) {
+        itc_value *part[3] = {NULL};
+        for (int i = 0; i < 3; i++) {
+            itc_box b = itc_box_whole(&x->type);
+            b.start[1] = i * (size / 2);
+            b.extent[1] = itc_dim_of(i < 2 ? size / 2 : size % 2);
+            if (b.extent[1].size > 0) {
+                ITC_TRY(itc_take_build(g, n, x, &b, &part[i]));
+            }
+        }
+        ITC_TRY(itc_apply(g, n, op, 2, part, &x));
+        if (odd && part[2]) {
+            ITC_TRY(itc_apply(g, n, op, 2, (itc_value *[]){odd, part[2]}, &odd));
+        } else {
+            odd = odd ? odd : part[2];
+        }
+    }
+    *out = x;
+    return odd ? itc_apply(g, n, op, 2, (itc_value *[]){x, odd}, out) : ITC_OK;
+}
+
+static itc_status build_joined(itc_graph *g, const itc_node *n, kind k, itc_value *x, uint32_t mask,
+                               itc_value **out)
+{
+    const itc_op_def *op = joiner(k, &x->type);
+    if (!op) {
+        return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0241", "input 0 is %s; %s takes float here",
+                         itc_type_text(g->ctx, &x->type), n->op->name);
+    }
+    ITC_TRY(check_elements(g, n, &x->type, mask));
+    ITC_TRY(as_rows(g, n, x, mask, &x));
+    return build_halves(g, n, op, x, out);
+}
+
 static itc_status build(itc_graph *g, const itc_node *n, kind k, itc_value *x, uint32_t mask,
                         itc_value **y)
 {
     itc_dim all;
+    if (k == PROD || itc_is_plain(&x->type)) {
+        return build_joined(g, n, k, x, mask, y);
+    }
     if (k == LOG_SUM_EXP) {
         return build_log_sum_exp(g, n, x, mask, y);
     }
@@ -358,12 +420,6 @@ static itc_status not_ours(itc_graph *g, itc_node *n)
     return itc_error(g->ctx, n, ITC_INTERNAL, "E0221", "%s has another form here", n->op->name);
 }
 
-static itc_status only_folded(itc_graph *g, itc_node *n)
-{
-    return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0201",
-                     "%s is supported only on values that are known when compiling", n->op->name);
-}
-
 static const itc_attr_spec reduce_attrs[] = {
     {.name = "axes", .kind = ITC_ATTR_INTS},
     {.name = "keepdims", .kind = ITC_ATTR_INT, .i = 1},
@@ -379,7 +435,7 @@ static const uint8_t since_sum[] = {1, 11, 13, 0}, since_others[] = {1, 11, 13, 
  * 18, a constant operand from it on. Shapes  x any, y without the axes, or with extent 1 there
  * (keepdims) Source  ONNX, the versions below
  */
-#define REDUCTION(op_name, its_versions, op_normalize, op_infer, text)                             \
+#define REDUCTION(op_name, its_versions, its_kinds, text)                                          \
     const itc_op_def itc_op_##op_name = {                                                          \
         .name = #op_name,                                                                          \
         .domain = "",                                                                              \
@@ -392,24 +448,24 @@ static const uint8_t since_sum[] = {1, 11, 13, 0}, since_others[] = {1, 11, 13, 
         .roles = reduce_roles,                                                                     \
         .attrs = reduce_attrs,                                                                     \
         .summary = text,                                                                           \
-        .normalize = op_normalize,                                                                 \
+        .kinds = its_kinds,                                                                        \
+        .normalize = reduce_normalize,                                                             \
         .fold = reduce_fold,                                                                       \
-        .infer = op_infer,                                                                         \
+        .infer = not_ours,                                                                         \
     };
-REDUCTION(ReduceSum, since_sum, reduce_normalize, not_ours, "sum over axes, exact")
-REDUCTION(ReduceMean, since_others, reduce_normalize, not_ours, "mean over axes")
-REDUCTION(ReduceSumSquare, since_others, reduce_normalize, not_ours, "sum of squares, exact")
-REDUCTION(ReduceL1, since_others, reduce_normalize, not_ours, "sum of absolute values")
-REDUCTION(ReduceL2, since_others, reduce_normalize, not_ours, "root of the sum of squares")
-REDUCTION(ReduceLogSum, since_others, reduce_normalize, not_ours, "logarithm of the sum")
-REDUCTION(ReduceLogSumExp, since_others, reduce_normalize, not_ours,
+REDUCTION(ReduceSum, since_sum, ITC_KIND_NUMBER, "sum over axes, exact")
+REDUCTION(ReduceMean, since_others, ITC_KIND_FLOAT, "mean over axes")
+REDUCTION(ReduceSumSquare, since_others, ITC_KIND_FLOAT, "sum of squares, exact")
+REDUCTION(ReduceL1, since_others, ITC_KIND_FLOAT, "sum of absolute values")
+REDUCTION(ReduceL2, since_others, ITC_KIND_FLOAT, "root of the sum of squares")
+REDUCTION(ReduceLogSum, since_others, ITC_KIND_FLOAT, "logarithm of the sum")
+REDUCTION(ReduceLogSumExp, since_others, ITC_KIND_FLOAT,
           "logarithm of the sum of exponentials, by LogSoftmax")
-REDUCTION(ReduceMax, since_extrema, reduce_normalize, not_ours,
+REDUCTION(ReduceMax, since_extrema, ITC_KIND_ANY,
           "maximum over axes; the first of equals has the gradient")
-REDUCTION(ReduceMin, since_extrema, reduce_normalize, not_ours,
+REDUCTION(ReduceMin, since_extrema, ITC_KIND_ANY,
           "minimum over axes; the first of equals has the gradient")
-REDUCTION(ReduceProd, since_others, NULL, only_folded,
-          "product over axes, where known when compiling")
+REDUCTION(ReduceProd, since_others, ITC_KIND_NUMBER, "product over axes, by halves")
 
 /* ---- Sum, Mean, Max, Min ---- */
 

@@ -170,10 +170,27 @@ const itc_op_def itc_op_PRelu = {
 
 /* ---- Clip ---- */
 
+/** Of integers: the larger of operand and lower bound, then the smaller of that and the upper. */
+static itc_status clip_integers(itc_graph *g, itc_node *n, itc_value **out)
+{
+    itc_value *in[2] = {n->in[0]};
+    for (int i = 1; i < n->n_in; i++) {
+        in[1] = n->in[i];
+        if (in[1]) {
+            ITC_TRY(itc_apply(g, n, i == 1 ? &itc_op_Max : &itc_op_Min, 2, in, &in[0]));
+        }
+    }
+    out[0] = in[0];
+    return ITC_OK;
+}
+
 /** Bounds from attributes (opset < 11) or constant operands; absent ones are infinite. */
 static itc_status clip_normalize(itc_graph *g, itc_node *n, itc_value **out)
 {
     double bound[2] = {itc_float(n, "min"), itc_float(n, "max")};
+    if (itc_is_plain(&n->in[0]->type)) {
+        return clip_integers(g, n, out);
+    }
     for (int i = 1; i < n->n_in; i++) {
         const itc_tensor *t = n->in[i] ? itc_operand_const(n, i) : NULL;
         if (n->in[i] && (!t || t->count != 1)) {
@@ -289,6 +306,7 @@ const itc_op_def itc_op_Clip = {
     .roles = clip_roles,
     .attrs = clip_attrs,
     .summary = "min(max(x, lo), hi), bounds on the mantissas' grid",
+    .kinds = ITC_KIND_NUMBER,
     .as_formula = clip_formula,
     .selects = true,
     .normalize = clip_normalize,

@@ -67,6 +67,11 @@ ITC_NODISCARD itc_status itc_grad_add_shaped(struct itc_grad *b, const itc_node 
  * none. */
 ITC_NODISCARD itc_status itc_map_build(itc_graph *g, const itc_node *origin, const char *formula,
                                        itc_value *x, itc_value **out);
+/** Plain integers as real numbers, and real numbers as i64, towards zero (cast.c). */
+ITC_NODISCARD itc_status itc_to_real_build(itc_graph *g, const itc_node *origin, itc_value *x,
+                                           itc_value **out);
+ITC_NODISCARD itc_status itc_to_whole_build(itc_graph *g, const itc_node *origin, itc_value *x,
+                                            itc_value **out);
 /** Normalize and fold hooks of rows with a formula. */
 ITC_NODISCARD itc_status itc_function_normalize(itc_graph *g, itc_node *n, itc_value **out);
 ITC_NODISCARD itc_status itc_function_fold(itc_graph *g, itc_node *n, itc_tensor **out);

@@ -18,6 +18,7 @@ static double binary(const char *op, double a, double b)
            : strcmp(op, "Sub") == 0            ? a - b
            : strcmp(op, "Mul") == 0            ? a * b
            : strcmp(op, "Pow") == 0            ? pow(a, b)
+           : strcmp(op, "Mod") == 0            ? fmod(a, b)
            : strcmp(op, "PRelu") == 0          ? (a < 0 ? a * b : a)
            : strcmp(op, "Equal") == 0          ? a >= b && a <= b
            : strcmp(op, "Greater") == 0        ? a > b
@@ -60,6 +61,12 @@ static double unary(const ref_model *r, const itc_node *n, double x)
     }
     if (strcmp(op, "Neg") == 0) {
         return -x;
+    }
+    if (strcmp(op, "IsNaN") == 0 || strcmp(op, "IsInf") == 0) {
+        return op[2] == 'N' ? isnan(x) : isinf(x);
+    }
+    if (strcmp(op, "Cast") == 0 && attr_int(n, "to", 0) == 7) {
+        return trunc(x);
     }
     if (strcmp(op, "Clip") == 0) {
         const ref_tensor *lo = in(r, n, 1), *hi = in(r, n, 2);
@@ -611,6 +618,7 @@ static const ref_operator table[] = {
     {"Mul", eval_binary},
     {"Div", eval_binary},
     {"Pow", eval_binary},
+    {"Mod", eval_binary},
     {"PRelu", eval_binary},
     {"Equal", eval_binary},
     {"Greater", eval_binary},
@@ -621,6 +629,8 @@ static const ref_operator table[] = {
     {"Or", eval_binary},
     {"Xor", eval_binary},
     {"Not", eval_unary},
+    {"IsNaN", eval_unary},
+    {"IsInf", eval_unary},
     {"Where", eval_where},
     {"Neg", eval_unary},
     {"Relu", eval_unary},

@@ -38,7 +38,8 @@ static void eval_reduce(ref_model *r, const itc_node *n, ref_tensor *y)
     const ref_tensor *x = in(r, n, 0);
     const uint32_t mask = axes_mask(r, n, x->rank);
     const char *op = n->op->name;
-    const bool max = strcmp(op, "ReduceMax") == 0, min = strcmp(op, "ReduceMin") == 0;
+    const bool max = strcmp(op, "ReduceMax") == 0, min = strcmp(op, "ReduceMin") == 0,
+               times = strcmp(op, "ReduceProd") == 0;
     int64_t dim[ITC_MAX_RANK], kept[ITC_MAX_RANK], index[ITC_MAX_RANK] = {0}, k = 0;
     int rank = 0;
     for (int i = 0; i < x->rank; i++) {
@@ -50,7 +51,7 @@ static void eval_reduce(ref_model *r, const itc_node *n, ref_tensor *y)
     }
     reset(r, y, rank, dim);
     for (int64_t i = 0; i < y->count; i++) {
-        y->x[i] = max ? -INFINITY : min ? INFINITY : 0;
+        y->x[i] = max ? -INFINITY : min ? INFINITY : times ? 1 : 0;
     }
     do {
         int64_t at = 0;
@@ -58,7 +59,10 @@ static void eval_reduce(ref_model *r, const itc_node *n, ref_tensor *y)
             at = at * kept[i] + (kept[i] == 1 ? 0 : index[i]);
         }
         const double v = before(op, x->x[k++]);
-        y->x[at] = max ? fmax(y->x[at], v) : min ? fmin(y->x[at], v) : y->x[at] + v;
+        y->x[at] = max     ? fmax(y->x[at], v)
+                   : min   ? fmin(y->x[at], v)
+                   : times ? y->x[at] * v
+                           : y->x[at] + v;
     } while (next_index(x->rank, x->dim, index));
     for (int64_t i = 0; i < y->count; i++) {
         y->x[i] = behind(op, y->x[i], (double)x->count / (double)y->count);
@@ -101,6 +105,7 @@ const ref_operator ref_reductions[] = {
     {"ReduceLogSumExp", eval_reduce},
     {"ReduceMax", eval_reduce},
     {"ReduceMin", eval_reduce},
+    {"ReduceProd", eval_reduce},
     {"Sum", eval_many},
     {"Mean", eval_many},
     {"Max", eval_many},

@@ -269,6 +269,10 @@ static void powers(void **state)
         {.text = X("13") "const c [] 2.5; y = Pow(c, a)"},
         {.text = Z("4") "par e [4] 0.5..1.5; y = Pow(d, e)"},
         {.text = Z("3,4") "par e [3,1] -0.5..1.5; y = Pow(d, e)"},
+        {.text = Z("6") "ids t [N,6] 0..5; y = Pow(d, t)"},
+        {.text = Z("6") "ids t [N,6] 0..5; n = Neg(d); y = Pow(n, t)"},
+        {.text = X("6") "ids t [N,6] 0..5; ids u [N,6] 0..4; i = Pow(t, u); f = Cast(i) to=1;"
+                        "y = Mul(a, f)"},
     };
     RUN(cases)
 }
@@ -284,6 +288,20 @@ static void parametric_relu(void **state)
     RUN(cases)
 }
 
+/** Remainders, and what is of another type for a while. */
+static void remainders(void **state)
+{
+    static const grad_case cases[] = {
+        {.text = X("13") "const c [] 0.75; y = Mod(a, c) fmod=1"},
+        {.text = "in z [N,6] 1.1..1.3; par q [6] -0.1..0.1; d = Add(z, q); par e [6] 0.8..0.9;"
+                 "m = Mod(d, e) fmod=1; y = Tanh(m)"},
+        {.text = X("7") "ids t [N,7] 0..9; ids u [N,7] 2..5; m = Mod(t, u); f = Cast(m) to=1;"
+                        "y = Mul(a, f)"},
+        {.text = X("7") "in v [N,7] -9..9; i = Cast(v) to=7; f = Cast(i) to=1; y = Mul(a, f)"},
+    };
+    RUN(cases)
+}
+
 /* clang-format off */
 #define MASKED(condition) \
     {.text = X("3,4") "in z [N,3,4] 1..2; const c [] 1.5; const o [] 0.2; par b [4];" condition \
@@ -294,6 +312,7 @@ static void masks(void **state)
 {
     static const grad_case cases[] = {
         MASKED("m = Greater(z, c);"),
+        MASKED("i = IsNaN(z); j = IsInf(z); k = Or(i, j); h = Greater(z, c); m = Or(h, k);"),
         MASKED("m = Less(c, z);"),
         MASKED("e = Less(c, z); f = Cast(e) to=1; m = Cast(f) to=9;"),
         {.text = X("3,4") "in z [N,3,1] 1..2; const c [] 1.5; m = Less(z, c); f = Cast(m) to=1;"
@@ -589,8 +608,10 @@ static void every_operator_is_covered(void **state)
 {
     /* arithmetic on shapes, and what only folds */
     static const char *const constant =
-        " Shape Size Constant ConstantOfShape EyeLike Mod Cast ReduceProd Range "
+        " Shape Size Constant ConstantOfShape EyeLike Range "
         " NonZero ArgMin Hardmax "
+        /* of integers: tests/unit/test_plain.c */
+        " BitShift BitwiseAnd BitwiseOr BitwiseXor "
         /* their slope is 0 wherever they have one */
         " Sign Floor Ceil Round ";
     (void)state;
@@ -620,6 +641,7 @@ int main(void)
         cmocka_unit_test(functions),
         cmocka_unit_test(spelled_functions),
         cmocka_unit_test(powers),
+        cmocka_unit_test(remainders),
         cmocka_unit_test(parametric_relu),
         cmocka_unit_test(masks),
         cmocka_unit_test(softmax),

@@ -70,12 +70,43 @@ static void many(void **state)
     RUN(cases)
 }
 
+static void products(void **state)
+{
+    static const grad_case cases[] = {
+        OF("3,4", "y = ReduceProd(a) axes=2"),
+        OF("3,3", "y = ReduceProd(a) axes=1 keepdims=0"),
+        {.text = Z("7,2") "y = ReduceProd(d) axes=1"},
+        {.text = Z("2,1,3") "y = ReduceProd(d) axes=1,3 keepdims=0"},
+        {.text = "opset 18;" X("2,2,2") "ints s 1,2,3; y = ReduceProd(a, s)"},
+        OF("4,1", "y = ReduceProd(a) axes=2"),
+    };
+    RUN(cases)
+}
+
+/** Of integers, as factors of what has a gradient. */
+static void integers(void **state)
+{
+    static const grad_case cases[] = {
+        OF("4", "ids t [N,4,5] 0..9; ints s 2; r = ReduceSum(t, s) keepdims=0;"
+                "f = Cast(r) to=1; y = Mul(a, f)"),
+        OF("4", "ids t [N,4,5] 0..9; r = ReduceMax(t) axes=2 keepdims=0; f = Cast(r) to=1;"
+                "y = Mul(a, f)"),
+        OF("4", "ids t [N,4,3] 0..9; r = ReduceMin(t) axes=2 keepdims=0; f = Cast(r) to=1;"
+                "y = Mul(a, f)"),
+        OF("4", "ids t [N,4,3] 0..5; r = ReduceProd(t) axes=2 keepdims=0; f = Cast(r) to=1;"
+                "y = Mul(a, f)"),
+    };
+    RUN(cases)
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums),
         cmocka_unit_test(extrema),
         cmocka_unit_test(many),
+        cmocka_unit_test(products),
+        cmocka_unit_test(integers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -199,6 +199,22 @@ static void dtype_sizes(void **state)
     }
 }
 
+/** Mantissas as integers, against C's own conversion of doubles. */
+static void wholes(void **state)
+{
+    static const int32_t m[] = {0, 1, -1, 3, -3, 32767, -32767, 12345};
+    (void)state;
+    for (size_t i = 0; i < sizeof m / sizeof m[0]; i++) {
+        for (int32_t e = -40; e <= 47; e++) {
+            assert_true(itr_whole64(m[i], e) == (int64_t)trunc(ldexp(m[i], e)));
+        }
+        const int64_t end = m[i] == 0 ? 0 : m[i] > 0 ? INT64_MAX : -INT64_MAX;
+        assert_true(itr_whole64(m[i], 63) == end);
+        assert_true(itr_whole64(m[i], INT32_MAX) == end);
+        assert_true(itr_whole64(m[i], INT32_MIN) == 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +226,7 @@ int main(void)
         cmocka_unit_test(stochastic_mean_and_variance),
         cmocka_unit_test(scalars_round_to_nearest),
         cmocka_unit_test(grid_next_follows_leading_bit),
+        cmocka_unit_test(wholes),
         cmocka_unit_test(dtype_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

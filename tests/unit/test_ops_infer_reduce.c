@@ -15,7 +15,10 @@ static void reductions(void **state)
         {"ReduceSum", {"f32[N,3,4]", "=3"}, 0, "E0222", 13},
         {"ReduceSum", {"f32[N,3,4]", "=1,1"}, 0, "E0222", 13},
         {"ReduceSum", {"f32[N,3,4]", "i64[1]"}, 0, "E0225", 13},
-        {"ReduceSum", {"i64[N,3,4]", "=1"}, 0, "E0241", 13},
+        {"ReduceSum", {"i64[N,3,4]", "=1"}, 0, "i64[N,1,4]", 13},
+        {"ReduceMax", {"bool[N,3,4]"}, "axes=2", "bool[N,3,1]", 13},
+        {"ReduceMean", {"i64[N,3,4]"}, "axes=2", "E0241", 13},
+        {"ReduceProd", {"f32[N,3,4]"}, "axes=1,2;keepdims=0", "f32[N]", 13},
         {"ReduceSum", {"f32[3,4]"}, "keepdims=0", "f32[]", 13},
         {"ReduceMean", {"f32[N,3,4]"}, "axes=2", "f32[N,3,1]", 13},
         {"ReduceMean", {"f32[N,3,4]", "=2"}, "keepdims=0", "f32[N,3]", 18},
@@ -28,7 +31,7 @@ static void reductions(void **state)
         {"ReduceLogSum", {"f32[N,3]"}, "axes=1", "f32[N,1]", 12},
         {"ReduceLogSumExp", {"f32[N,3,2]"}, "axes=1;keepdims=0", "f32[N,2]", 12},
         {"ReduceSumSquare", {"f32[N,3]"}, "axes=1", "f32[N,1]", 12},
-        {"ReduceProd", {"f32[N,3]"}, "axes=1", "E0201", 12},
+        {"ReduceProd", {"f32[N,3]"}, "axes=1", "f32[N,1]", 12},
     };
     CHECK_CASES(cases)
 }
