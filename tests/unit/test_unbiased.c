@@ -22,6 +22,7 @@
 
 #include <cmocka.h>
 
+#include "ir/formula.h"
 #include "tests/support/int_f64.h"
 
 enum { RUNS = 1000, MOST_VALUES = 32 };
@@ -212,8 +213,9 @@ static double gelu_slope(double x)
     return (1 + erf(x / sqrt(2))) / 2 + x * exp(-x * x / 2) / sqrt(2 * acos(-1));
 }
 
-/** A Map's function, from its formula: as the rows state it, or as slopes come out. */
-static double function(const itc_node *n, double x)
+/** A Map's function, from its formula: as the rows state it, or as slopes come out; of other
+ * formulas, which test_gradients*.c hold against closed forms, in double precision. */
+static double function(const itc_graph *g, const itc_node *n, double x)
 {
     static const struct {
         const char *formula;
@@ -227,7 +229,13 @@ static double function(const itc_node *n, double x)
             return table[i].f(x);
         }
     }
-    return strncmp(f, "0.5*erfc(-0.70710", 17) == 0 ? gelu_slope(x) : NAN;
+    if (strncmp(f, "0.5*erfc(-0.70710", 17) == 0) {
+        return gelu_slope(x);
+    }
+    const char *wrong = NULL;
+    const itc_formula *formula = itc_formula_parse(g->ctx, f, &wrong);
+    assert_non_null(formula);
+    return itc_formula_eval(itc_formula_expand(g->ctx, formula, false), x);
 }
 
 /**
@@ -261,7 +269,7 @@ static int check_functions(const int_f64 *f)
                 for (int64_t j = 0; !map && j < t->dim[axis].size; j++) {
                     sum += exp(x[line + j * inner + i % inner] - x[i]);
                 }
-                want = map ? function(n, x[i]) : log_of ? -log(sum) : 1 / sum;
+                want = map ? function(g, n, x[i]) : log_of ? -log(sum) : 1 / sum;
                 if (!(fabs(y[i] - want) <= bar)) {
                     fail_msg("%s: %.9g, expected %.9g", n->out[0]->name, y[i], want);
                 }
@@ -473,6 +481,28 @@ static const bias_case cases[] = {
      .text = "in x [N,3,5]; par u [5,8]; h = MatMul(x, u); par s [8] 0.5..1.5; par b [8];"
              "n = LayerNormalization(h, s, b); par w [8,4]; y = MatMul(n, w)",
      .slack = 0x1p-18},
+    {.name = "instance and group normalisation",
+     .text = "opset 21; in x [N,4,4,4]; par w [4,4,1,1]; c = Conv(x, w); par s [4] 0.5..1.5;"
+             "par b [4]; n = InstanceNormalization(c, s, b); par t [4] 0.5..1.5; par d [4];"
+             "r = Relu(n); m = GroupNormalization(r, t, d) num_groups=2; par u [3,4,2,2];"
+             "y = Conv(m, u)",
+     .slack = 0x1p-18},
+    {.name = "local response normalisation, trained slopes",
+     .functions = true,
+     .text = "in x [N,4,4,4]; par w [4,4,1,1]; c = Conv(x, w); l = LRN(c) size=3 alpha=0.5;"
+             "par a [4,1,1] 0.1..0.3; p = PRelu(l, a); par u [3,4,2,2]; y = Conv(p, u)",
+     .slack = 0x1p-18},
+    {.name = "hard and soft activations",
+     .functions = true,
+     .text = "opset 24; in x [N,6]; par u [6,8]; h = MatMul(x, u); e = Elu(h) alpha=0.7; par v [8,6];"
+             "i = MatMul(e, v); f = HardSwish(i); par w [6,6]; j = MatMul(f, w); k = Swish(j);"
+             "par z [6,4]; m = MatMul(k, z); y = HardSigmoid(m)"},
+    {.name = "pixels moved, largest ones",
+     .text = "opset 9; in x [N,4,3,3]; par w [4,4,2,2]; c = Conv(x, w) pads=1,1,0,0;"
+             "d = DepthToSpace(c) blocksize=2; const s [4] 1,1,2,2; r = Upsample(d, s);"
+             "p = SpaceToDepth(r) blocksize=4; par u [5,16,2,2]; e = Conv(p, u);"
+             "g = GlobalMaxPool(e); y = Flatten(g)",
+     .settings = CE},
     {.name = "gates of channels",
      .text = "in x [N,3,4,4]; par w [3,3,1,1]; c = Conv(x, w); g = GlobalAveragePool(c);"
              "par u [3,3,1,1]; d = Conv(g, u); s = Sigmoid(d); m = Mul(c, s); par v [2,3,2,2];"
