@@ -400,11 +400,34 @@ static itc_status probabilities(attention *a, itc_value *x, itc_value **out)
     return ITC_OK;
 }
 
+/**
+ * Before opset 25 releases of ONNX up to 1.19 add the mask first and cap the sum, later ones cap the
+ * scores and add the mask, under the same version. So what differs is refused: capped scores with a
+ * mask of floats (one of booleans makes sense in the later order alone), and the output that shows
+ * what the first of both steps leaves.
+ */
+static itc_status check_order(const attention *a)
+{
+    const itc_node *n = a->n;
+    const itc_value *mask = n->n_in > IN_MASK ? n->in[IN_MASK] : NULL;
+    const bool shows = wants(n, OUT_SCORES) && itc_int(n, "qk_matmul_output_mode") == SHOW_CAPPED;
+    const bool caps = itc_float(n, "softcap") > 0 && mask && mask->type.dtype == ITC_F32;
+    return itc_op_version(n->op, a->g->opset) >= 25 ||
+                   !(caps || (shows && (mask || itc_int(n, "is_causal") != 0)))
+               ? ITC_OK
+               : itc_error(a->g->ctx, n, ITC_UNSUPPORTED, "E0201",
+                           "%s of opset %d, whose order releases of ONNX define in two ways (from "
+                           "opset 25 on), is not supported",
+                           caps ? "softcap with a mask of floats" : "qk_matmul_output_mode 1",
+                           a->g->opset);
+}
+
 static itc_status attention_normalize(itc_graph *g, itc_node *n, itc_value **out)
 {
     attention a = {.g = g, .n = n};
     itc_value *x = NULL, *y = NULL;
     ITC_TRY(itc_operand_rank(g, n, IN_Q, 3, 4));
+    ITC_TRY(check_order(&a));
     ITC_TRY(read_operands(&a));
     ITC_TRY(scores_of(&a, &x));
     ITC_TRY(mask_scores(&a, &x));

@@ -75,16 +75,28 @@ static const char *formula_text(itc_graph *g, const itc_node *n)
     return b.text;
 }
 
-itc_status itc_map_build(itc_graph *g, const itc_node *origin, const char *text, itc_value *x,
-                         itc_value **out)
+static itc_status build(itc_graph *g, const itc_node *origin, const itc_op_def *op,
+                        const char *text, itc_value *x, itc_value **out)
 {
     const itc_formula *f = NULL;
     ITC_TRY(parse(g, origin, text, &f));
-    itc_node *m = itc_node_new(g, &itc_op_Map, origin, 1, &x, 1);
+    itc_node *m = itc_node_new(g, op, origin, 1, &x, 1);
     itc_set_string(g, m, "f", itc_formula_text(g->ctx, f));
     ITC_TRY(itc_infer(g, m));
     *out = m->out[0];
     return ITC_OK;
+}
+
+itc_status itc_map_build(itc_graph *g, const itc_node *origin, const char *text, itc_value *x,
+                         itc_value **out)
+{
+    return build(g, origin, &itc_op_Map, text, x, out);
+}
+
+itc_status itc_map_wide_build(itc_graph *g, const itc_node *origin, const char *text, itc_value *x,
+                              itc_value **out)
+{
+    return build(g, origin, &itc_op_MapWide, text, x, out);
 }
 
 itc_status itc_function_normalize(itc_graph *g, itc_node *n, itc_value **out)
@@ -161,6 +173,9 @@ static itc_status map_grad(itc_grad *b, const itc_node *n)
     itc_value *in[2] = {itc_grad_of(b, n, 0), n->in[0]};
     ITC_TRY(itc_grad_build(b, n, &itc_op_MapGrad, 2, in, &m, &dx));
     itc_set_string(itc_grad_graph(b), m, "f", itc_string(n, "f"));
+    if (n->op == &itc_op_MapWide) {
+        itc_set_int(itc_grad_graph(b), m, "wide", 1);
+    }
     return itc_grad_add(b, n, 0, dx);
 }
 
@@ -229,6 +244,36 @@ const itc_op_def itc_op_Map = {
     .emit = map_emit,
 };
 
+static itc_status wide_lower(itc_lower *l, const itc_node *n)
+{
+    itc_value *x = NULL;
+    itc_node *m = NULL;
+    ITC_TRY(itc_lower_get_wide(l, n, n->in[0], itc_lower_wide_bits(l), &x));
+    ITC_TRY(itc_lower_build(l, n, n->op, 1, &x, 1, &m));
+    itc_lower_set(l, n->out[0], m->out[0]);
+    return ITC_OK;
+}
+
+/** As Map, of operands of 15 bits: coordinates, of which the fraction counts. */
+const itc_op_def itc_op_MapWide = {
+    .name = "MapWide",
+    .domain = "intrain",
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 1,
+    .flags = ITC_OP_INTERNAL,
+    .attrs = map_attrs,
+    .summary = "formula f of each element, which has 15 bits on integers",
+    .fold = map_fold,
+    .infer = map_infer,
+    .grad = map_grad,
+    .demand = ITC_DEMAND_WIDE,
+    .lower = wide_lower,
+    .plan = map_plan,
+    .emit = map_emit,
+};
+
 /* ---- MapGrad: dy * f'(x) ---- */
 
 static itc_status grad_infer(itc_graph *g, itc_node *n)
@@ -245,7 +290,8 @@ static itc_status grad_lower(itc_lower *l, const itc_node *n)
     itc_value *x = NULL, *dy = NULL, *slope = NULL;
     ITC_TRY(formula(g, n, &f));
     ITC_TRY(itc_lower_get(l, n, n->in[0], itc_lower_operand_bits(l), &dy));
-    ITC_TRY(itc_lower_get(l, n, n->in[1], itc_lower_operand_bits(l), &x));
+    ITC_TRY(itc_int(n, "wide") != 0 ? itc_lower_get_wide(l, n, n->in[1], itc_lower_wide_bits(l), &x)
+                                    : itc_lower_get(l, n, n->in[1], itc_lower_operand_bits(l), &x));
     g->insert = n->section;
     ITC_TRY(itc_map_build(g, n, itc_formula_text(g->ctx, itc_formula_slope(g->ctx, f)), x, &slope));
     itc_lower_set_pair(l, n->out[0], dy, slope);
@@ -262,6 +308,11 @@ static itc_status grad_emit(itc_emit *e, const itc_node *n)
                          itc_x(e, ITC_X_MUL, itc_x_load(e, 0), slope, NULL));
 }
 
+static const itc_attr_spec map_grad_attrs[] = {
+    {.name = "f", .kind = ITC_ATTR_STRING, .required = true, .s = "x"},
+    {.name = "wide", .kind = ITC_ATTR_INT},
+    {0}};
+
 const itc_op_def itc_op_MapGrad = {
     .name = "MapGrad",
     .domain = "intrain",
@@ -270,7 +321,7 @@ const itc_op_def itc_op_MapGrad = {
     .out_min = 1,
     .out_max = 1,
     .flags = ITC_OP_INTERNAL,
-    .attrs = map_attrs,
+    .attrs = map_grad_attrs,
     .summary = "operand 0 times the slope of f at operand 1",
     .infer = grad_infer,
     .lower = grad_lower,

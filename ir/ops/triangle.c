@@ -21,22 +21,6 @@ static itc_status not_ours(itc_graph *g, itc_node *n)
     return itc_error(g->ctx, n, ITC_INTERNAL, "E0221", "%s has another form here", n->op->name);
 }
 
-/** The one integer of constant operand i; `otherwise` where it is absent. E0225. */
-static itc_status number(itc_graph *g, const itc_node *n, int i, int64_t otherwise, int64_t *out)
-{
-    const itc_tensor *t = itc_operand_const(n, i);
-    *out = otherwise;
-    if (i >= n->n_in || !n->in[i]) {
-        return ITC_OK;
-    }
-    if (!t || !t->data || t->count != 1 || t->dtype == ITC_F32 || itc_tensor_flag(t, 0)) {
-        return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0225",
-                         "operand %d must be an integer that is known when compiling", i);
-    }
-    *out = itc_tensor_get_int(t, 0);
-    return ITC_OK;
-}
-
 /* ---- Trilu ---- */
 
 /** Whether element (i, j) stays. */
@@ -52,7 +36,7 @@ static itc_status trilu_fold(itc_graph *g, itc_node *n, itc_tensor **out)
     if (!x || !x->data || x->rank < 2) {
         return ITC_OK;
     }
-    ITC_TRY(number(g, n, 1, 0, &k));
+    ITC_TRY(itc_operand_integer(g, n, 1, 0, &k));
     ITC_TRY(itc_fold_tensor(g, n, x->dtype, x->rank, x->dim, out));
     const int64_t columns = x->dim[x->rank - 1], rows = x->dim[x->rank - 2];
     for (int64_t at = 0; at < x->count; at++) {
@@ -70,7 +54,7 @@ static itc_status trilu_normalize(itc_graph *g, itc_node *n, itc_value **out)
     int64_t k = 0, count = 0;
     itc_node *m = NULL;
     ITC_TRY(itc_operand_rank(g, n, 0, 2, ITC_MAX_RANK));
-    ITC_TRY(number(g, n, 1, 0, &k));
+    ITC_TRY(itc_operand_integer(g, n, 1, 0, &k));
     const itc_dim *d = x->dim + x->rank - 2;
     if (d[0].batch || d[1].batch || !itc_size_mul(d[0].size, d[1].size, &count)) {
         return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0224", "a triangle of the rows N");
@@ -188,7 +172,7 @@ static itc_status read_scan(itc_graph *g, const itc_node *n, scan *s)
 {
     int64_t axis = 0;
     const itc_type *x = &n->in[0]->type;
-    ITC_TRY(number(g, n, 1, 0, &axis));
+    ITC_TRY(itc_operand_integer(g, n, 1, 0, &axis));
     ITC_TRY(itc_axis_resolve(g, n, axis, x->rank, &s->axis));
     if (x->dim[s->axis].batch) {
         return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0224", "a sum along the rows N");

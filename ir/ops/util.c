@@ -39,6 +39,22 @@ itc_status itc_operand_list(itc_graph *g, const itc_node *n, const char *attr, i
     return ITC_OK;
 }
 
+itc_status itc_operand_integer(itc_graph *g, const itc_node *n, int i, int64_t otherwise,
+                               int64_t *out)
+{
+    const itc_tensor *t = itc_operand_const(n, i);
+    *out = otherwise;
+    if (i >= n->n_in || !n->in[i]) {
+        return ITC_OK;
+    }
+    if (!t || !t->data || t->count != 1 || t->dtype == ITC_F32 || itc_tensor_flag(t, 0)) {
+        return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0225",
+                         "operand %d must be an integer that is known when compiling", i);
+    }
+    *out = itc_tensor_get_int(t, 0);
+    return ITC_OK;
+}
+
 itc_status itc_operand_rank(itc_graph *g, const itc_node *n, int i, int lo, int hi)
 {
     const int rank = n->in[i]->type.rank;
@@ -184,7 +200,7 @@ itc_value *itc_scalar_const(itc_graph *g, const itc_node *origin, const char *wh
     if (dtype == ITC_F32) {
         *(float *)t->data = (float)v;
     } else {
-        *(int64_t *)t->data = (int64_t)v;
+        (void)!itc_tensor_set_int(g->ctx, t, 0, (int64_t)v, false); /* small numbers */
     }
     return named_const(g, origin, what, t);
 }
@@ -367,5 +383,15 @@ itc_status itc_infer_same_real(itc_graph *g, itc_node *n)
 {
     ITC_TRY(itc_operand_real(g, n, 0));
     n->out[0]->type = n->in[0]->type;
+    return ITC_OK;
+}
+
+itc_status itc_transpose_build(itc_graph *g, const itc_node *origin, itc_value *x,
+                               const int64_t *perm, itc_value **out)
+{
+    itc_node *m = itc_node_new(g, &itc_op_Transpose, origin, 1, &x, 1);
+    itc_set_ints(g, m, "perm", x->type.rank, perm);
+    ITC_TRY(itc_infer(g, m));
+    *out = m->out[0];
     return ITC_OK;
 }

@@ -17,6 +17,9 @@ const itc_tensor *itc_operand_const(const itc_node *n, int i);
  * must be a constant then (E0225). *out is NULL where neither is there. */
 ITC_NODISCARD itc_status itc_operand_list(itc_graph *g, const itc_node *n, const char *attr, int i,
                                           const itc_tensor **out);
+/** The one integer of constant operand i; `otherwise` where it is absent. E0225. */
+ITC_NODISCARD itc_status itc_operand_integer(itc_graph *g, const itc_node *n, int i,
+                                             int64_t otherwise, int64_t *out);
 /** E0203 unless operand i has a rank in lo..hi. */
 ITC_NODISCARD itc_status itc_operand_rank(itc_graph *g, const itc_node *n, int i, int lo, int hi);
 /** E0228 unless operand i holds real numbers: f32, or mantissas (integers with `bits`). */
@@ -43,6 +46,9 @@ ITC_NODISCARD itc_status itc_infer_same_real(itc_graph *g, itc_node *n);
  * where the shape is x's. */
 ITC_NODISCARD itc_status itc_view_build(itc_graph *g, const itc_node *origin, itc_value *x,
                                         const itc_type *as, itc_value **out);
+/** x with its axes in the order of perm. */
+ITC_NODISCARD itc_status itc_transpose_build(itc_graph *g, const itc_node *origin, itc_value *x,
+                                             const int64_t *perm, itc_value **out);
 /** Sum of coef[i] * in[i], broadcast. */
 ITC_NODISCARD itc_status itc_combine_build(itc_graph *g, const itc_node *origin, int n,
                                            itc_value *const *in, const double *coef,
@@ -72,6 +78,10 @@ ITC_NODISCARD itc_status itc_to_real_build(itc_graph *g, const itc_node *origin,
                                            itc_value **out);
 ITC_NODISCARD itc_status itc_to_whole_build(itc_graph *g, const itc_node *origin, itc_value *x,
                                             itc_value **out);
+/** As itc_map_build, of x and with slopes at the wide width whatever operands have: coordinates. No
+ * other function is fused with it. */
+ITC_NODISCARD itc_status itc_map_wide_build(itc_graph *g, const itc_node *origin,
+                                            const char *formula, itc_value *x, itc_value **out);
 /** Normalize and fold hooks of rows with a formula. */
 ITC_NODISCARD itc_status itc_function_normalize(itc_graph *g, itc_node *n, itc_value **out);
 ITC_NODISCARD itc_status itc_function_fold(itc_graph *g, itc_node *n, itc_tensor **out);

@@ -670,7 +670,8 @@ static const ref_operator table[] = {
 static ref_eval_fn *find_eval(const char *op)
 {
     const ref_operator *const tables[] = {table,          ref_moves,     ref_indexed,
-                                          ref_reductions, ref_recurrent, ref_products};
+                                          ref_reductions, ref_recurrent, ref_products,
+                                          ref_samples};
     for (size_t k = 0; k < sizeof tables / sizeof tables[0]; k++) {
         for (const ref_operator *o = tables[k]; o->op; o++) {
             if (strcmp(o->op, op) == 0) {

@@ -22,6 +22,8 @@ extern const ref_operator ref_moves[];
 extern const ref_operator ref_reductions[];
 /** Einsum and what else is sums of products: ref_product.c. */
 extern const ref_operator ref_products[];
+/** Images at coordinates, from columns, and Fourier transforms: ref_sample.c. */
+extern const ref_operator ref_samples[];
 /** What indices choose: ref_index.c. */
 extern const ref_operator ref_indexed[];
 /** RNN, GRU, LSTM: ref_rnn.c. */

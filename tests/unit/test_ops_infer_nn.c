@@ -34,6 +34,41 @@ static void recurrent(void **state)
     CHECK_CASES(cases)
 }
 
+static void samplers_and_transforms(void **state)
+{
+    static const infer_case cases[] = {
+        {"GridSample", {"f32[N,2,4,5]", "f32[N,3,6,2]"}, 0, "f32[N,2,3,6]", 20},
+        {"GridSample", {"f32[N,2,4,5]", "f32[N,3,6,2]"}, "mode=bicubic", "f32[N,2,3,6]", 16},
+        {"GridSample", {"f32[N,2,3,4,5]", "f32[N,1,3,6,3]"}, 0, "f32[N,2,1,3,6]", 20},
+        {"GridSample", {"f32[N,2,4,5]", "f32[N,3,6,3]"}, 0, "E0220", 20},
+        {"GridSample", {"f32[N,2,4,5]", "f32[3,3,6,2]"}, 0, "E0220", 20},
+        {"GridSample", {"f32[N,2,4,5]", "f32[N,3,6,2]"}, "mode=area", "E0223", 20},
+        {"GridSample", {"f32[N,2,4,5]", "f32[N,3,6,2]"}, "padding_mode=wrap", "E0223", 20},
+        {"GridSample", {"f32[N,2]", "f32[N,0]"}, 0, "E0203", 20},
+        {"AffineGrid", {"f32[N,2,3]", "=1,1,3,4"}, 0, "f32[N,3,4,2]", 20},
+        {"AffineGrid", {"f32[N,3,4]", "=1,1,2,3,4"}, 0, "f32[N,2,3,4,3]", 20},
+        {"AffineGrid", {"f32[N,2,3]", "=1,1,2,3,4"}, 0, "E0220", 20},
+        {"AffineGrid", {"f32[N,2,3]", "=1,1,0,4"}, 0, "E0220", 20},
+        {"AffineGrid", {"f32[N,2,3]", "=1,1,4"}, 0, "E0225", 20},
+        {"DFT", {"f32[N,6,1]"}, 0, "f32[N,6,2]", 17},
+        {"DFT", {"f32[N,6,1]"}, "onesided=1", "f32[N,4,2]", 17},
+        {"DFT", {"f32[N,5,3,2]", "=8", "=1"}, 0, "f32[N,8,3,2]", 20},
+        {"DFT", {"f32[N,6,3]"}, 0, "E0221", 17},
+        {"DFT", {"f32[N,6,2]"}, "onesided=1", "E0221", 17},
+        {"DFT", {"f32[N,6,1]"}, "axis=0", "E0224", 17},
+        {"DFT", {"f32[N,6,1]"}, "axis=2", "E0221", 17},
+        {"DFT", {"f32[N,6,1]", "=0"}, 0, "E0221", 17},
+        {"DFT", {"f32[N,900000,1]"}, 0, "E0226", 17},
+        {"DFT", {"f32[N,6,1]"}, "onesided=1;inverse=1", "E0201", 17},
+        {"STFT", {"f32[N,12,1]", "=3", "f32[4]"}, 0, "f32[N,3,3,2]", 17},
+        {"STFT", {"f32[N,12,2]", "=4", "", "=6"}, "onesided=0", "f32[N,2,6,2]", 17},
+        {"STFT", {"f32[N,12,1]", "=0", "f32[4]"}, 0, "E0221", 17},
+        {"STFT", {"f32[N,12,1]", "=3", "f32[13]"}, 0, "E0221", 17},
+        {"STFT", {"f32[N,12,1]", "=3"}, 0, "E0221", 17},
+    };
+    CHECK_CASES(cases)
+}
+
 /** Of constants that repeat along the rows: what is made of them is constant as well. */
 static void repeated_constants(void **state)
 {
@@ -138,6 +173,21 @@ static void attention_shapes(void **state)
 {
     static const infer_case cases[] = {
         {"Attention", {"f32[N,4,3,8]", "f32[N,4,5,8]", "f32[N,4,5,6]"}, "", "f32[N,4,3,6]", 23},
+        {"Attention",
+         {"f32[N,4,3,8]", "f32[N,4,5,8]", "f32[N,4,5,6]", "f32[3,5]"},
+         "softcap=2.0",
+         "E0201",
+         23},
+        {"Attention",
+         {"f32[N,4,3,8]", "f32[N,4,5,8]", "f32[N,4,5,6]", "bool[3,5]"},
+         "softcap=2.0",
+         "f32[N,4,3,6]",
+         23},
+        {"Attention",
+         {"f32[N,4,3,8]", "f32[N,4,5,8]", "f32[N,4,5,6]", "f32[3,5]"},
+         "softcap=2.0",
+         "f32[N,4,3,6]",
+         25},
         {"Attention", {"f32[N,4,3,8]", "f32[N,2,5,8]", "f32[N,2,5,6]"}, "", "f32[N,4,3,6]", 23},
         {"Attention",
          {"f32[N,3,24]", "f32[N,5,16]", "f32[N,5,10]"},
@@ -210,6 +260,7 @@ int main(void)
         cmocka_unit_test(attention_shapes),
         cmocka_unit_test(rotary_shapes),
         cmocka_unit_test(recurrent),
+        cmocka_unit_test(samplers_and_transforms),
         cmocka_unit_test(repeated_constants),
         cmocka_unit_test(rows_that_are_equal_fold),
         cmocka_unit_test(equal_elements_need_no_index),
