@@ -401,10 +401,10 @@ static itc_status probabilities(attention *a, itc_value *x, itc_value **out)
 }
 
 /**
- * Before opset 25 releases of ONNX up to 1.19 add the mask first and cap the sum, later ones cap the
- * scores and add the mask, under the same version. So what differs is refused: capped scores with a
- * mask of floats (one of booleans makes sense in the later order alone), and the output that shows
- * what the first of both steps leaves.
+ * Before opset 25 releases of ONNX up to 1.19 add the mask first and cap the sum, later ones cap
+ * the scores and add the mask, under the same version. So what differs is refused: capped scores
+ * with a mask of floats (one of booleans makes sense in the later order alone), and the output that
+ * shows what the first of both steps leaves.
  */
 static itc_status check_order(const attention *a)
 {

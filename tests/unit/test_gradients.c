@@ -607,14 +607,13 @@ static char *read_cases(void)
 static void every_operator_is_covered(void **state)
 {
     /* arithmetic on shapes, and what only folds */
-    static const char *const constant =
-        " Shape Size Constant ConstantOfShape EyeLike Range "
-        " HannWindow HammingWindow BlackmanWindow MelWeightMatrix "
-        " NonZero ArgMin Hardmax "
-        /* of integers: tests/unit/test_plain.c */
-        " BitShift BitwiseAnd BitwiseOr BitwiseXor "
-        /* their slope is 0 wherever they have one */
-        " Sign Floor Ceil Round ";
+    static const char *const constant = " Shape Size Constant ConstantOfShape EyeLike Range "
+                                        " HannWindow HammingWindow BlackmanWindow MelWeightMatrix "
+                                        " NonZero ArgMin Hardmax "
+                                        /* of integers: tests/unit/test_plain.c */
+                                        " BitShift BitwiseAnd BitwiseOr BitwiseXor "
+                                        /* their slope is 0 wherever they have one */
+                                        " Sign Floor Ceil Round ";
     (void)state;
     const char *text = read_cases();
     for (int i = 0; itc_op_at(i); i++) {
