@@ -61,6 +61,11 @@ static inline void itr_random_lanes32(const itr_rng *rng, uint32_t site, uint32_
     int skip = (int)(first_element % 4);
     uint32_t words[4 * ITR_PHILOX_LANES];
     for (int done = 0; done < n; block += ITR_PHILOX_LANES, skip = 0) {
+        if (skip == 0 && n - done >= 4 * ITR_PHILOX_LANES) {
+            itr_philox_lanes(rng, site << 8 | draw, (uint32_t)block, out + done);
+            done += 4 * ITR_PHILOX_LANES;
+            continue;
+        }
         itr_philox_lanes(rng, site << 8 | draw, (uint32_t)block, words);
         const int room = 4 * ITR_PHILOX_LANES - skip, use = room < n - done ? room : n - done;
         memcpy(out + done, words + skip, (size_t)use * sizeof *out);

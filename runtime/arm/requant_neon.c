@@ -8,6 +8,7 @@
 
 #include "philox_neon.h"
 
+#define ITR_REQUANT_NARROW 1
 #undef ITR_KERNEL
 #define ITR_KERNEL(name) itr_##name##_neon
 #include "../ref/requant_sum.h"

@@ -6,6 +6,8 @@
  */
 #include "requant_terms.h"
 
+#include "requant_narrow.h"
+
 /** Whether c * x * f is 0 everywhere. Each product is looked at once: repeating axes are left out.
  */
 static bool is_zero(const operand *o)
@@ -71,7 +73,8 @@ typedef struct pass {
     const sum *s;
     const itr_requant_args *a;
     int shift;
-    uint64_t max;
+    range found; /**< of the sums, or of their floors where `narrow` */
+    bool narrow;
 } pass;
 
 /** A sum of its own for a part of a pass: failures go to `rng`. */
@@ -83,10 +86,16 @@ static sum part_of(const pass *p, itr_rng *rng)
     return s;
 }
 
-static void end_part(pass *p, const itr_rng *rng, uint64_t max)
+static void extend(range *r, range by)
+{
+    r->low = by.low < r->low ? by.low : r->low;
+    r->high = by.high > r->high ? by.high : r->high;
+}
+
+static void end_part(pass *p, const itr_rng *rng, range found)
 {
     itr_pool_lock(p->a->pool);
-    p->max = max > p->max ? max : p->max;
+    extend(&p->found, found);
     if (rng->status != ITR_OK) {
         itr_fail_step(p->s->mode.rng, rng->status);
     }
@@ -122,20 +131,21 @@ static range next_range(const sum *s, cursor *c, int limit)
 /** A joint run is no longer, so that its length is an int. */
 enum { LONGEST = 1 << 30 };
 
-static void largest_part(void *user, int64_t begin, int64_t end)
+static void range_part(void *user, int64_t begin, int64_t end)
 {
     pass *p = (pass *)user;
     itr_rng rng;
     const sum s = part_of(p, &rng);
     cursor c;
-    uint64_t max = 0;
+    range found = {0, 0};
     start_at(&s, begin, &c);
     while (c.i < end) {
         const int64_t left = end - c.i;
-        const uint64_t m = largest_in(next_range(&s, &c, left < LONGEST ? (int)left : LONGEST));
-        max = m > max ? m : max;
+        const int limit = left < LONGEST ? (int)left : LONGEST;
+        extend(&found,
+               p->narrow ? narrow_range(&s, &c, p->shift, limit) : next_range(&s, &c, limit));
     }
-    end_part(p, &rng, max);
+    end_part(p, &rng, found);
 }
 
 /** Largest magnitude of the sum; 0 without terms. */
@@ -143,9 +153,9 @@ static uint64_t largest(const itr_requant_args *a, const sum *s)
 {
     pass p = {.s = s, .a = a};
     if (s->terms > 0) {
-        itr_parallel(a->pool, s->n, GRAIN, largest_part, &p);
+        itr_parallel(a->pool, s->n, GRAIN, range_part, &p);
     }
-    return p.max;
+    return largest_in(p.found);
 }
 
 /** What is added before the bits are dropped, elements i0 + i of the result: random or 0. */
@@ -200,13 +210,30 @@ static int64_t half_of(const mode *m, int s)
     return m->stochastic || m->floor || s == 0 ? 0 : itr_nearest_addend(s);
 }
 
+/** v[i] += half of what the shift drops, where that rounds; climbing starts from it. */
+static void add_half(const mode *m, int n, int shift, int32_t *v)
+{
+    const int32_t half = (int32_t)half_of(m, shift);
+    for (int i = 0; i < n && half != 0; i++) {
+        v[i] += half;
+    }
+}
+
 /** v = the next n elements of the sum, rounded by the shift. */
 static void round_block32(const sum *s, cursor *c, int n, int shift, int32_t *v)
 {
     addends32(&s->mode, c->i, n, shift, v);
+    if (s->narrow) {
+        add_half(&s->mode, n, shift, v);
+    }
     for (int i = 0; i < n;) {
         line l;
         const int m = joint_run(s, c, n - i);
+        if (s->narrow) {
+            narrow_run(s, c, shift, m, v + i);
+            i += m;
+            continue;
+        }
         line_of(s, c, &l);
         l.number += half_of(&s->mode, shift);
         add_terms32(s, c, l.rest, v + i);
@@ -261,6 +288,21 @@ static int result_shift(const itr_requant_args *a, const sum *s, uint64_t max)
     return small ? fit : (int)kept;
 }
 
+/** The result's shift from bounds of the largest magnitude; false: they do not tell. */
+static bool narrow_shift(const itr_requant_args *a, const sum *s, int *shift)
+{
+    const int k = narrow_scale(s);
+    pass p = {.s = s, .a = a, .shift = k, .narrow = true};
+    uint64_t low = 0, high = 0;
+    if (k < 0) {
+        return false;
+    }
+    itr_parallel(a->pool, s->n, GRAIN, range_part, &p);
+    narrow_bounds(p.found, k, &low, &high);
+    *shift = result_shift(a, s, high);
+    return low > 0 && result_shift(a, s, low) == *shift;
+}
+
 static void store_zero(const itr_requant_args *a, const operand *op, int64_t n, size_t width)
 {
     bool any = false;
@@ -309,6 +351,11 @@ static bool prepare(const itr_requant_args *a, size_t width, sum *s, int *shift)
         }
     }
     align(s, a->terms_count);
+    s->narrow = ITR_REQUANT_NARROW && !s->fits32 && s->terms > 0 && narrow_order(s);
+    if (s->narrow && narrow_shift(a, s, shift)) {
+        s->narrow = narrow_fits(s, *shift, *shift);
+        return true;
+    }
     const uint64_t max = largest(a, s);
     if (max == 0) {
         store_zero(a, all, s->n, width);
@@ -317,6 +364,7 @@ static bool prepare(const itr_requant_args *a, size_t width, sum *s, int *shift)
     *shift = result_shift(a, s, max);
     /* the rounding's own addition must fit as well */
     s->fits32 = s->fits32 && *shift <= 29 && max < (uint64_t)1 << 30;
+    s->narrow = s->narrow && narrow_fits(s, *shift, *shift);
     return true;
 }
 
@@ -343,7 +391,7 @@ static bool prepare(const itr_requant_args *a, size_t width, sum *s, int *shift)
         while (c.i < end) {                                                                        \
             const int64_t i = c.i;                                                                 \
             const int n = (int)(end - i < BLOCK ? end - i : BLOCK);                                \
-            if (s.fits32) {                                                                        \
+            if (s.fits32 || s.narrow) {                                                            \
                 int32_t v[BLOCK];                                                                  \
                 round_block32(&s, &c, n, p->shift, v);                                             \
                 saturate32(&s.mode, n, v);                                                         \
@@ -359,7 +407,7 @@ static bool prepare(const itr_requant_args *a, size_t width, sum *s, int *shift)
                 }                                                                                  \
             }                                                                                      \
         }                                                                                          \
-        end_part(p, &rng, 0);                                                                      \
+        end_part(p, &rng, p->found);                                                               \
     }                                                                                              \
     void ITR_KERNEL(name)(const itr_requant_args *a)                                               \
     {                                                                                              \

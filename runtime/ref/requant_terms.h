@@ -47,13 +47,22 @@ typedef struct mode {
     int32_t limit; /**< results saturate there; 0: none can lie beyond */
 } mode;
 
+/** A term f * x, at an exponent of the sum's and `gap`, as requant_narrow.h takes it. */
+typedef struct rung {
+    int term;
+    int64_t gap, f;
+    int64_t most; /**< |f * x| is no larger */
+} rung;
+
 typedef struct sum {
     mode mode;
     operand op[MAX_TERMS]; /**< those that are not zero */
     int terms;
-    int64_t n;   /**< elements of the result */
-    int64_t e;   /**< exponent that the terms are aligned to */
-    bool fits32; /**< nothing is shifted right and all sums fit 32 bits */
+    int64_t n;            /**< elements of the result */
+    int64_t e;            /**< exponent that the terms are aligned to */
+    bool fits32;          /**< nothing is shifted right and all sums fit 32 bits */
+    bool narrow;          /**< they need more, but may drop bits on the way (requant_narrow.h) */
+    rung rung[MAX_TERMS]; /**< the terms by their exponents, for that */
 } sum;
 
 /* ---- operands ---- */

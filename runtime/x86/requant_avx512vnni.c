@@ -9,6 +9,7 @@
 #include "philox_avx512vnni.h"
 
 #define ITR_REQUANT_BLOCK 1024
+#define ITR_REQUANT_NARROW 1
 #undef ITR_KERNEL
 #define ITR_KERNEL(name) itr_##name##_avx512vnni
 #include "../ref/requant_sum.h"

@@ -11,8 +11,8 @@ static unsigned char mantissas[2 * MOST][ROOM * 8];
 static int32_t exponents[2 * MOST][64];
 static itr_term factors[MOST];
 
-/** A tensor over the shape: some axes repeat, and one may have exponents of its own. */
-static itr_term tensor(int k, const int64_t *shape, bool factor)
+/** A tensor over the shape; unless `dense`, axes may repeat and have exponents of their own. */
+static itr_term tensor(int k, const int64_t *shape, bool factor, bool dense)
 {
     static const itr_dtype types[] = {ITR_I8, ITR_I16, ITR_I32, ITR_U8, ITR_I64};
     itr_term t = {.x = mantissas[k], .e = exponents[k], .c = {1, 0}};
@@ -21,10 +21,10 @@ static itr_term tensor(int k, const int64_t *shape, bool factor)
              : t.dtype == ITR_U8  ? 8
              : t.dtype == ITR_I16 ? 15
                                   : (int32_t)random_in(8, factor ? 16 : 31);
-    const int axis = random_in(0, 2) == 0 ? (int)random_in(0, RANK - 1) : -1;
+    const int axis = !dense && random_in(0, 2) == 0 ? (int)random_in(0, RANK - 1) : -1;
     int64_t n = 1;
     for (int i = RANK - 1; i >= 0; i--) {
-        const bool repeats = random_in(0, factor ? 1 : 5) == 0;
+        const bool repeats = !dense && random_in(0, factor ? 1 : 5) == 0;
         t.stride[i] = repeats ? 0 : n;
         n *= repeats ? 1 : shape[i];
         t.e_stride[i] = i == axis && !repeats && shape[i] <= 64;
@@ -53,10 +53,10 @@ static itr_term tensor(int k, const int64_t *shape, bool factor)
 static void terms_of(itr_term *t, int n, const int64_t *shape)
 {
     for (int k = 0; k < n; k++) {
-        t[k] = tensor(k, shape, false);
+        t[k] = tensor(k, shape, false, false);
         t[k].c.m = random_in(0, 1) ? 1 : (int32_t)random_in(-32767, 32767);
         if (random_in(0, 2) == 0) {
-            factors[k] = tensor(MOST + k, shape, true);
+            factors[k] = tensor(MOST + k, shape, true, false);
             t[k].f = &factors[k];
         } else if (random_in(0, 4) == 0) { /* a place along an axis with shared exponents */
             const int i = (int)random_in(0, RANK - 1);
@@ -64,6 +64,17 @@ static void terms_of(itr_term *t, int n, const int64_t *shape)
             t[k].begin[i] = random_in(0, shape[i] - t[k].extent[i]);
             t[k].e_stride[i] = 0;
         }
+    }
+}
+
+/** What an optimizer adds: dense terms of one exponent each, up to 40 bits apart. */
+static void far_terms_of(itr_term *t, int n, const int64_t *shape)
+{
+    for (int k = 0; k < n; k++) {
+        t[k] = tensor(k, shape, false, true);
+        t[k].c.m = random_in(0, 2) == 0 ? 1 << random_in(0, 14) : (int32_t)random_in(-32767, 32767);
+        t[k].c.e = (int32_t)random_in(-20, 0);
+        exponents[k][0] = (int32_t)random_in(-12, 9);
     }
 }
 
@@ -89,7 +100,11 @@ static void requant(const variant *v)
         a.shape[i] = random_in(1, i == RANK - 1 ? random_in(1, 600) : i == 0 ? 6 : 4);
         n *= (size_t)a.shape[i];
     }
-    terms_of(terms, a.terms_count, a.shape);
+    if (random_in(0, 2) == 0) {
+        far_terms_of(terms, a.terms_count, a.shape);
+    } else {
+        terms_of(terms, a.terms_count, a.shape);
+    }
     e[1] = e[0];
     buffer want = buffer_new(n * (size_t)width / 8, 0),
            found = buffer_new(n * (size_t)width / 8, 8);
