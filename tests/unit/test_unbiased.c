@@ -494,9 +494,10 @@ static const bias_case cases[] = {
      .slack = 0x1p-18},
     {.name = "hard and soft activations",
      .functions = true,
-     .text = "opset 24; in x [N,6]; par u [6,8]; h = MatMul(x, u); e = Elu(h) alpha=0.7; par v [8,6];"
-             "i = MatMul(e, v); f = HardSwish(i); par w [6,6]; j = MatMul(f, w); k = Swish(j);"
-             "par z [6,4]; m = MatMul(k, z); y = HardSigmoid(m)"},
+     .text =
+         "opset 24; in x [N,6]; par u [6,8]; h = MatMul(x, u); e = Elu(h) alpha=0.7; par v [8,6];"
+         "i = MatMul(e, v); f = HardSwish(i); par w [6,6]; j = MatMul(f, w); k = Swish(j);"
+         "par z [6,4]; m = MatMul(k, z); y = HardSigmoid(m)"},
     {.name = "pixels moved, largest ones",
      .text = "opset 9; in x [N,4,3,3]; par w [4,4,2,2]; c = Conv(x, w) pads=1,1,0,0;"
              "d = DepthToSpace(c) blocksize=2; const s [4] 1,1,2,2; r = Upsample(d, s);"
