@@ -3,12 +3,16 @@
  *
  *     y[n,m,o] = sum over c, k of x[n,c,i] * f[c,m,k] where i * stride + k * dilation - pad = o
  *
- * Our form is ConvGradInput (conv.c) with y's extents as input_shape; a bias is a Combine.
- * Source: ONNX ConvTranspose-11, -22.
+ * Our form is ConvGradInput (conv.c) with y's extents as input_shape; a bias is a Combine. Of three
+ * axes the taps along depth become channels, as those of Conv do (window_volume.c): with zeros
+ * between the planes of x, as many as the stride asks for, each plane of y sees the planes of all
+ * taps, and is a transposed convolution over two axes of them. So its sums are exact. Source: ONNX
+ * ConvTranspose-11, -22.
  */
 #include <string.h>
 
 #include "codegen/emit.h"
+#include "ir/ops/gather.h"
 #include "ir/ops/take.h"
 #include "ir/ops/util.h"
 #include "ir/ops/window.h"
@@ -105,7 +109,14 @@ static itc_status read_axis(itc_graph *g, const itc_node *n, int spatial, int i,
 static itc_status check_operands(itc_graph *g, const itc_node *n)
 {
     const itc_type *x = &n->in[0]->type, *f = &n->in[1]->type;
-    ITC_TRY(itc_window_operand(g, n, 0));
+    ITC_TRY(x->rank == 5 ? ITC_OK : itc_window_operand(g, n, 0));
+    for (int i = 1; i < x->rank; i++) {
+        if (x->dim[i].batch) {
+            return itc_error(g->ctx, n, ITC_SHAPE, "E0224",
+                             "the rows N are axis %d of %s, expected axis 0", i,
+                             itc_type_text(g->ctx, x));
+        }
+    }
     ITC_TRY(itc_operand_rank(g, n, 1, x->rank, x->rank));
     for (int i = 0; i < f->rank; i++) {
         if (f->dim[i].batch) {
@@ -155,13 +166,86 @@ static itc_status build(itc_graph *g, const itc_node *n, int spatial, const axis
     return itc_put_build(g, n, m->out[0], &all, &y, out);
 }
 
+/** x [N, C, D, H, W] as the planes that each plane of y sees: [N, C, planes of y * taps, H, W]. */
+static itc_status planes(itc_graph *g, const itc_node *n, const axis *a, itc_value **x)
+{
+    itc_type spread = (*x)->type;
+    itc_box b = itc_box_whole(&spread);
+    const int64_t before = (a->kernel - 1) * a->dilation, last = before + a->out - 1 + a->begin,
+                  end = before + (a->in - 1) * a->stride, count = a->out * a->kernel;
+    spread.dim[2].size = (last > end ? last : end) + 1;
+    b.start[2] = before;
+    b.step[2] = a->stride;
+    if (spread.dim[2].size > MAX_EXTENT || count > MAX_EXTENT / 64) {
+        return itc_error(g->ctx, n, ITC_RANGE, "E0226", "depth %lld is too large",
+                         (long long)spread.dim[2].size);
+    }
+    int64_t *index = ITC_NEW_ARRAY(g->ctx, int64_t, count);
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t tap = i % a->kernel;
+        index[i] = i / a->kernel + a->begin + (a->kernel - 1 - tap) * a->dilation;
+    }
+    ITC_TRY(itc_put_build(g, n, *x, &b, &spread, x));
+    return itc_gather_build(g, n, *x, 2, count, index, x);
+}
+
+/** The node over height and width, of operands in this form. */
+static itc_node *over_planes(itc_graph *g, const itc_node *n, const axis *a, int n_in,
+                             itc_value *const *in)
+{
+    int64_t list[3][2], pads[4];
+    itc_node *m = itc_node_new(g, n->op, n, n_in, in, 1);
+    m->onnx_version = n->onnx_version;
+    for (int i = 0; i < 2; i++) {
+        list[0][i] = a[i].stride;
+        list[1][i] = a[i].dilation;
+        list[2][i] = a[i].out - (reach(&a[i]) - a[i].extra) + a[i].begin + a[i].end;
+        pads[i] = a[i].begin;
+        pads[2 + i] = a[i].end;
+    }
+    itc_set_ints(g, m, "strides", 2, list[0]);
+    itc_set_ints(g, m, "dilations", 2, list[1]);
+    itc_set_ints(g, m, "output_padding", 2, list[2]);
+    itc_set_ints(g, m, "pads", 4, pads);
+    itc_attr_copy(g, m, n, "group");
+    return m;
+}
+
+static itc_status view(itc_graph *g, const itc_node *n, itc_value *x, int rank, const itc_dim *dim,
+                       itc_value **out)
+{
+    const itc_type t = itc_type_make(ITC_F32, rank, dim);
+    return itc_view_build(g, n, x, &t, out);
+}
+
+static itc_status volume(itc_graph *g, itc_node *n, const axis *a, itc_value **out)
+{
+    const itc_dim *d = n->in[0]->type.dim, *f = n->in[1]->type.dim;
+    const itc_dim depth = itc_dim_of(a->out), channels = itc_dim_mul(d[1], f[2]);
+    itc_value *in[3] = {n->in[0], n->in[1], n->n_in > 2 ? n->in[2] : NULL}, *y = NULL;
+    ITC_TRY(planes(g, n, a, &in[0]));
+    ITC_TRY(view(g, n, in[0], 6, (const itc_dim[]){d[0], d[1], depth, f[2], d[3], d[4]}, &in[0]));
+    ITC_TRY(itc_transpose_build(g, n, in[0], (const int64_t[]){0, 2, 1, 3, 4, 5}, &in[0]));
+    ITC_TRY(view(g, n, in[0], 4, (const itc_dim[]){itc_dim_mul(d[0], depth), channels, d[3], d[4]},
+                 &in[0]));
+    ITC_TRY(itc_transpose_build(g, n, in[1], (const int64_t[]){0, 2, 1, 3, 4}, &in[1]));
+    ITC_TRY(view(g, n, in[1], 4, (const itc_dim[]){channels, f[1], f[3], f[4]}, &in[1]));
+    ITC_TRY(itc_apply_node(g, over_planes(g, n, a + 1, in[2] ? 3 : 2, in), &y));
+    const itc_dim *t = y->type.dim;
+    ITC_TRY(view(g, n, y, 5, (const itc_dim[]){d[0], depth, t[1], t[2], t[3]}, &y));
+    return itc_transpose_build(g, n, y, (const int64_t[]){0, 2, 1, 3, 4}, out);
+}
+
 static itc_status conv_transpose_normalize(itc_graph *g, itc_node *n, itc_value **out)
 {
-    axis a[2];
+    axis a[3];
     ITC_TRY(check_operands(g, n));
     const int spatial = n->in[0]->type.rank - 2;
     for (int i = 0; i < spatial; i++) {
         ITC_TRY(read_axis(g, n, spatial, i, &a[i]));
+    }
+    if (spatial == 3) {
+        return volume(g, n, a, &out[0]);
     }
     ITC_TRY(build(g, n, spatial, a, &out[0]));
     if (n->n_in < 3 || !n->in[2]) {
@@ -195,9 +279,9 @@ static const itc_attr_spec conv_transpose_attrs[] = {
 
 /**
  * Transposed convolution, as a ConvGradInput.
- * Shapes  x [N,C,H,W] or [N,C,L], f [C,M/group,kh,kw], y [N,M,oh,ow]; oh = (H - 1) * stride +
- *         dilated kh + output_padding - pads, or output_shape
- * Source  ONNX ConvTranspose-1, -11, -22
+ * Shapes  x [N,C,H,W], [N,C,L] or [N,C,D,H,W], f [C,M/group,kh,kw], y [N,M,oh,ow]; oh = (H - 1) *
+ * stride + dilated kh + output_padding - pads, or output_shape Source  ONNX ConvTranspose-1, -11,
+ * -22
  */
 const itc_op_def itc_op_ConvTranspose = {
     .name = "ConvTranspose",

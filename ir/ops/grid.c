@@ -3,6 +3,8 @@
  *
  *     AffineGrid   coordinates of every element of an image, times a matrix a sample
  *     GridSample   y = sum over taps t of w_t(p) * x[floor(p) + t], p the coordinate of a result
+ *     DeformConv   a convolution whose elements are sampled where offsets move them, linearly,
+ * times a mask; then a Conv of windows of one element
  *
  * On each spatial axis p is found from the grid's number, from -1 to 1 over the image, and brought
  * into the image where the padding mode says so; its floor is a plain integer, the weights of the
@@ -15,7 +17,8 @@
  * the gradient to x is a ScatterAdd of the weighted dy; that to the grid is dy times x times the
  * weights' slopes. On integers coordinates have 15 bits: of an image of 2^k elements along an axis,
  * 15 - k of them are the fraction.
- * Sources: ONNX AffineGrid-20, GridSample-16, -20, -22; Keys 1981; Jaderberg et al. 2015.
+ * Sources: ONNX AffineGrid-20, GridSample-16, -20, -22, DeformConv-19, -22; Keys 1981; Jaderberg et
+ * al. 2015; Dai et al. 2017, Zhu et al. 2019.
  */
 #include <string.h>
 
@@ -384,5 +387,197 @@ const itc_op_def itc_op_GridSample = {
     .attrs = sample_attrs,
     .summary = "an image at the coordinates of a grid, by Pick and Mul",
     .normalize = sample_normalize,
+    .infer = not_ours,
+};
+
+/* ---- DeformConv ---- */
+
+typedef struct deform {
+    int64_t stride[2], dilation[2], begin[2]; /**< begin: padding */
+    int64_t groups, parts;                    /**< of channels: of the filter, of the offsets */
+    int64_t taps, area;                       /**< of a filter, of a result */
+    itc_dim images;                           /**< rows times parts */
+} deform;
+
+static itc_status read_pair(const sampler *s, const char *name, int count, int64_t lo,
+                            int64_t otherwise, int64_t *v)
+{
+    const int64_t *given = NULL;
+    const int size = itc_ints(s->n, name, &given);
+    bool good = size == 0 || size == count;
+    for (int i = 0; good && i < 2; i++) {
+        v[i] = size > 0 ? given[i] : otherwise;
+        good = v[i] >= lo && v[i] <= INT32_MAX;
+    }
+    return good ? ITC_OK
+                : itc_error(s->g->ctx, s->n, ITC_RANGE, "E0221", "%s are no %d extents", name,
+                            count);
+}
+
+static bool is_type(const itc_value *v, int rank, const itc_dim *dim)
+{
+    bool same = v->type.rank == rank;
+    for (int i = 0; same && i < rank; i++) {
+        same = itc_dim_equal(v->type.dim[i], dim[i]);
+    }
+    return same;
+}
+
+/** Attributes, and that all operands fit x [rows, C, H, W] and the filter [M, C/groups, h, w]. */
+static itc_status read_deform(const sampler *s, deform *d)
+{
+    const itc_node *n = s->n;
+    const itc_dim *x = n->in[0]->type.dim, *f = n->in[1]->type.dim, *o = n->in[2]->type.dim;
+    int64_t kernel[2] = {f[2].size, f[3].size};
+    ITC_TRY(read_pair(s, "strides", 2, 1, 1, d->stride));
+    ITC_TRY(read_pair(s, "dilations", 2, 1, 1, d->dilation));
+    ITC_TRY(read_pair(s, "pads", 4, 0, 0, d->begin));
+    if (itc_attr_find(n, "kernel_shape")) {
+        ITC_TRY(read_pair(s, "kernel_shape", 2, 1, 0, kernel));
+    }
+    d->groups = itc_int(n, "group");
+    d->parts = itc_int(n, "offset_group");
+    const int64_t *pads = NULL;
+    const bool padded = itc_ints(n, "pads", &pads) == 4;
+    bool fits = d->groups >= 1 && d->parts >= 1 && !x[1].batch && x[1].size % d->parts == 0 &&
+                x[1].size % d->groups == 0 && f[1].size == x[1].size / d->groups &&
+                f[0].size % d->groups == 0 && kernel[0] == f[2].size && kernel[1] == f[3].size &&
+                itc_size_mul(f[2].size, f[3].size, &d->taps) &&
+                itc_size_mul(o[2].size, o[3].size, &d->area) &&
+                d->taps <= INT32_MAX / 2 / d->parts && (!padded || (pads[2] >= 0 && pads[3] >= 0));
+    for (int i = 0; fits && i < 2; i++) {
+        const int64_t all = x[2 + i].size + d->begin[i] + (padded ? pads[2 + i] : 0);
+        const int64_t seen = (f[2 + i].size - 1) * d->dilation[i] + 1;
+        fits = !x[2 + i].batch && !f[i].batch && !f[2 + i].batch && all >= seen &&
+               itc_dim_equal(o[2 + i], itc_dim_of((all - seen) / d->stride[i] + 1));
+    }
+    const itc_dim offsets[4] = {x[0], itc_dim_of(d->parts * d->taps * 2), o[2], o[3]};
+    const itc_dim masks[4] = {x[0], itc_dim_of(d->parts * d->taps), o[2], o[3]};
+    fits = fits && is_type(n->in[2], 4, offsets) &&
+           (n->n_in < 5 || !n->in[4] || is_type(n->in[4], 4, masks));
+    d->images = itc_dim_mul(x[0], itc_dim_of(d->parts));
+    return fits ? ITC_OK
+                : itc_error(s->g->ctx, n, ITC_SHAPE, "E0220", "%s and %s do not fit %s",
+                            itc_type_text(s->g->ctx, &n->in[1]->type),
+                            itc_type_text(s->g->ctx, &n->in[2]->type),
+                            itc_type_text(s->g->ctx, &n->in[0]->type));
+}
+
+/** Where tap t of result i looks on an axis without its offset. */
+static itc_status undeformed(const sampler *s, const deform *d, int axis, itc_value **out)
+{
+    const int64_t kw = s->n->in[1]->type.dim[3].size, ow = s->n->in[2]->type.dim[3].size;
+    itc_tensor *t = NULL;
+    ITC_TRY(itc_fold_tensor(s->g, s->n, ITC_F32, 2, (const int64_t[]){d->taps * d->area, 1}, &t));
+    for (int64_t i = 0; i < t->count; i++) {
+        const int64_t hop = i / d->area, at = i % d->area;
+        const int64_t k = axis == 0 ? hop / kw : hop % kw, o = axis == 0 ? at / ow : at % ow;
+        ((float *)t->data)[i] =
+            (float)(o * d->stride[axis] - d->begin[axis] + k * d->dilation[axis]);
+    }
+    *out = itc_const_new(s->g, "places", t);
+    (*out)->reason = "places that a filter sees";
+    return ITC_OK;
+}
+
+static itc_status view_as(const sampler *s, itc_value *x, int rank, const itc_dim *dim,
+                          itc_value **out)
+{
+    const itc_type t = itc_type_make(ITC_F32, rank, dim);
+    return itc_view_build(s->g, s->n, x, &t, out);
+}
+
+/** The coordinates on an axis: [images, taps * area, 1]. */
+static itc_status moved(const sampler *s, const deform *d, int axis, itc_value **out)
+{
+    const itc_dim split[4] = {d->images, itc_dim_of(d->taps), itc_dim_of(2), itc_dim_of(d->area)};
+    itc_value *in[2] = {NULL};
+    ITC_TRY(view_as(s, s->n->in[2], 4, split, &in[0]));
+    itc_box b = itc_box_whole(&in[0]->type);
+    b.start[2] = axis;
+    b.extent[2] = itc_dim_of(1);
+    ITC_TRY(itc_take_build(s->g, s->n, in[0], &b, &in[0]));
+    ITC_TRY(view_as(s, in[0], 3, (const itc_dim[]){d->images, s->results, itc_dim_of(1)}, &in[0]));
+    ITC_TRY(undeformed(s, d, axis, &in[1]));
+    return itc_combine_build(s->g, s->n, 2, in, (const double[]){1, 1}, out);
+}
+
+/** What the taps of all results see: [images, taps * area, channels of a part]. */
+static itc_status sampled(const sampler *s, const deform *d, itc_value **out)
+{
+    const itc_dim *x = s->n->in[0]->type.dim;
+    const itc_dim part = itc_dim_of(x[1].size / d->parts);
+    tap axis[2][MAX_TAPS], all[MAX_TAPS];
+    itc_value *at = NULL, *image = NULL, *mask = s->n->n_in > 4 ? s->n->in[4] : NULL;
+    for (int i = 0; i < 2; i++) {
+        ITC_TRY(moved(s, d, i, &at));
+        ITC_TRY(taps_of(s, at, x[2 + i].size, i == 0 ? x[3].size : 1, axis[i]));
+    }
+    ITC_TRY(multiply(s, axis[0], s->taps, axis[1], all));
+    ITC_TRY(view_as(s, s->n->in[0], 3, (const itc_dim[]){d->images, part, itc_dim_mul(x[2], x[3])},
+                    &image));
+    ITC_TRY(itc_transpose_build(s->g, s->n, image, (const int64_t[]){0, 2, 1}, &image));
+    ITC_TRY(sum_taps(s, image, all, s->taps * s->taps, out));
+    if (!mask) {
+        return ITC_OK;
+    }
+    ITC_TRY(view_as(s, mask, 3, (const itc_dim[]){d->images, s->results, itc_dim_of(1)}, &mask));
+    return itc_apply(s->g, s->n, &itc_op_Mul, 2, (itc_value *[]){*out, mask}, out);
+}
+
+static itc_status deform_normalize(itc_graph *g, itc_node *n, itc_value **out)
+{
+    const itc_dim *x = n->in[0]->type.dim, *f = n->in[1]->type.dim;
+    sampler s = {.g = g, .n = n, .taps = 2, .padding = ZEROS};
+    deform d = {.groups = 1};
+    itc_value *in[3] = {NULL, NULL, n->n_in > 3 ? n->in[3] : NULL}, *y = NULL;
+    for (int i = 0; i < 3; i++) {
+        ITC_TRY(itc_operand_rank(g, n, i, 4, 4));
+    }
+    ITC_TRY(read_deform(&s, &d));
+    s.rows = d.images;
+    s.results = itc_dim_of(d.taps * d.area);
+    ITC_TRY(sampled(&s, &d, &y));
+    const itc_dim parts = itc_dim_of(d.parts), part = itc_dim_of(x[1].size / d.parts),
+                  taps = itc_dim_of(d.taps), area = itc_dim_of(d.area), one = itc_dim_of(1);
+    ITC_TRY(view_as(&s, y, 5, (const itc_dim[]){x[0], parts, taps, area, part}, &y));
+    ITC_TRY(itc_transpose_build(g, n, y, (const int64_t[]){0, 1, 4, 2, 3}, &y));
+    ITC_TRY(view_as(&s, y, 3, (const itc_dim[]){x[0], itc_dim_mul(x[1], taps), area}, &in[0]));
+    ITC_TRY(
+        view_as(&s, n->in[1], 3, (const itc_dim[]){f[0], itc_dim_mul(f[1], taps), one}, &in[1]));
+    itc_node *conv = itc_node_new(g, &itc_op_Conv, n, in[2] ? 3 : 2, in, 1);
+    itc_set_int(g, conv, "group", d.groups);
+    ITC_TRY(itc_apply_node(g, conv, &y));
+    const itc_dim *o = n->in[2]->type.dim;
+    return view_as(&s, y, 4, (const itc_dim[]){x[0], f[0], o[2], o[3]}, &out[0]);
+}
+
+static const itc_attr_spec deform_attrs[] = {{.name = "dilations", .kind = ITC_ATTR_INTS},
+                                             {.name = "group", .kind = ITC_ATTR_INT, .i = 1},
+                                             {.name = "kernel_shape", .kind = ITC_ATTR_INTS},
+                                             {.name = "offset_group", .kind = ITC_ATTR_INT, .i = 1},
+                                             {.name = "pads", .kind = ITC_ATTR_INTS},
+                                             {.name = "strides", .kind = ITC_ATTR_INTS},
+                                             {0}};
+
+/**
+ * A convolution over two axes whose taps are moved by offsets and weighed by a mask.
+ * Shapes  x [rows,C,H,W], f [M,C/group,h,w], offset [rows,parts*h*w*2,oh,ow] (y before x), bias
+ * [M], mask [rows,parts*h*w,oh,ow]; y [rows,M,oh,ow] Source  ONNX DeformConv-19, -22
+ */
+const itc_op_def itc_op_DeformConv = {
+    .name = "DeformConv",
+    .domain = "",
+    .in_min = 3,
+    .in_max = 5,
+    .out_min = 1,
+    .out_max = 1,
+    .opset_min = 19,
+    .versions = (const uint8_t[]){19, 22, 0},
+    .roles =
+        (const itc_role_in[]){ITC_IN_DATA, ITC_IN_PARAM, ITC_IN_DATA, ITC_IN_PARAM, ITC_IN_DATA},
+    .attrs = deform_attrs,
+    .summary = "convolution at places that offsets move, by Pick, Mul and Conv",
+    .normalize = deform_normalize,
     .infer = not_ours,
 };

@@ -173,18 +173,40 @@ static void whole_windows(itc_graph *g, itc_node *pool, const itc_window *w)
     itc_set_int(g, pool, "ceil_mode", 0);
 }
 
+/** Over three axes. */
+static itc_status lp_volume(itc_graph *g, itc_node *n, itc_node *pool, int64_t p, itc_value **out)
+{
+    const int64_t *kernel = NULL;
+    double count = 1;
+    itc_value *mean = NULL;
+    if (itc_int(n, "ceil_mode") != 0) {
+        return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0201",
+                         "LpPool with ceil_mode over 3 spatial axes is not supported");
+    }
+    itc_set_int(g, pool, "count_include_pad", 1);
+    ITC_TRY(itc_apply_node(g, pool, &mean));
+    for (int i = itc_ints(pool, "kernel_shape", &kernel) - 1; i >= 0; i--) {
+        count *= (double)kernel[i];
+    }
+    return root(g, n, p, count, mean, out);
+}
+
 static itc_status lp_normalize(itc_graph *g, itc_node *n, itc_value **out)
 {
     itc_value *x = n->in[0];
     int64_t p = 2;
     itc_window w;
-    ITC_TRY(itc_window_operand(g, n, 0));
+    const bool volume = x->type.rank == 5;
+    ITC_TRY(volume ? ITC_OK : itc_window_operand(g, n, 0));
     ITC_TRY(magnitude(g, n, &p, &x));
     itc_node *pool = itc_node_new(g, &itc_op_AveragePool, n, 1, &x, 1);
     static const char *const names[] = {"auto_pad",     "ceil_mode", "dilations",
                                         "kernel_shape", "pads",      "strides"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         itc_attr_copy(g, pool, n, names[i]);
+    }
+    if (volume) {
+        return lp_volume(g, n, pool, p, &out[0]);
     }
     ITC_TRY(itc_window_normalize(g, pool, x->type.rank - 2, x->type.dim + 2, NULL));
     ITC_TRY(itc_window_of(g, pool, 0, &w));
@@ -232,7 +254,7 @@ const itc_op_def itc_op_LpPool = {
     .opset_min = 2,
     .versions = (const uint8_t[]){1, 2, 11, 18, 22, 0},
     .attrs = lp_attrs,
-    .summary = "p-norm of a window over one or two axes, by AveragePool",
+    .summary = "p-norm of a window over one to three axes, by AveragePool",
     .normalize = lp_normalize,
     .infer = not_ours,
 };

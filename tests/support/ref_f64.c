@@ -391,6 +391,10 @@ static void eval_conv(ref_model *r, const itc_node *n, ref_tensor *y)
 static void eval_conv_transpose(ref_model *r, const itc_node *n, ref_tensor *y)
 {
     const ref_tensor *x = in(r, n, 0), *f = in(r, n, 1), *bias = in(r, n, 2);
+    if (x->rank == 5) {
+        ref_eval_spread(r, n, y);
+        return;
+    }
     const int64_t group = attr_int(n, "group", 1), m = f->dim[1], c = f->dim[0];
     const int spatial = x->rank - 2, first = 2 - spatial;
     int64_t stride[2] = {1, 1}, dilation[2] = {1, 1}, pads[4] = {0}, extra[2] = {0}, want[2] = {0};
@@ -461,7 +465,7 @@ static void eval_pool(ref_model *r, const itc_node *n, ref_tensor *y)
     const bool norm = strstr(n->op->name, "Lp") != NULL;
     const double p = (double)attr_int(n, "p", 2);
     int64_t kernel[2];
-    if (all->rank == 5 && !global && !norm) {
+    if (all->rank == 5 && !global) {
         ref_eval_volume(r, n, y);
         return;
     }

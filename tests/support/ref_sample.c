@@ -120,6 +120,45 @@ static void eval_grid_sample(ref_model *r, const itc_node *n, ref_tensor *y)
     }
 }
 
+/* ---- DeformConv ---- */
+
+/** x [H, W] at (p, q), linearly, zeros around it. */
+static double bilinear(const double *x, const int64_t *size, double p, double q)
+{
+    const image m = {x, 2, size, true, "zeros"};
+    int64_t at[2];
+    return interpolate(&m, 'l', (const double[]){p, q}, 0, at);
+}
+
+static void eval_deform_conv(ref_model *r, const itc_node *n, ref_tensor *y)
+{
+    const ref_tensor *x = in(r, n, 0), *f = in(r, n, 1), *offset = in(r, n, 2), *bias = in(r, n, 3),
+                     *mask = in(r, n, 4);
+    const int64_t kh = f->dim[2], kw = f->dim[3], taps = kh * kw, own = f->dim[1],
+                  groups = attr_int(n, "group", 1), parts = attr_int(n, "offset_group", 1),
+                  area = offset->dim[2] * offset->dim[3], plane = x->dim[2] * x->dim[3];
+    int64_t stride[2], dilation[2], pads[4], o[4] = {0}, k = 0;
+    attr_list(n, "strides", 2, 1, stride);
+    attr_list(n, "dilations", 2, 1, dilation);
+    attr_list(n, "pads", 4, 0, pads);
+    reset(r, y, 4, (const int64_t[]){x->dim[0], f->dim[0], offset->dim[2], offset->dim[3]});
+    do {
+        double sum = bias ? bias->x[o[1]] : 0;
+        for (int64_t i = 0; i < own * taps; i++) {
+            const int64_t c = o[1] / (f->dim[0] / groups) * own + i / taps, t = i % taps;
+            const int64_t part = c / (x->dim[1] / parts), pixel_of = o[2] * offset->dim[3] + o[3];
+            const int64_t at = (o[0] * parts + part) * taps + t;
+            const double p = (double)(o[2] * stride[0] - pads[0] + t / kw * dilation[0]) +
+                             offset->x[2 * at * area + pixel_of];
+            const double q = (double)(o[3] * stride[1] - pads[1] + t % kw * dilation[1]) +
+                             offset->x[(2 * at + 1) * area + pixel_of];
+            sum += f->x[o[1] * own * taps + i] * (mask ? mask->x[at * area + pixel_of] : 1) *
+                   bilinear(x->x + (o[0] * x->dim[1] + c) * plane, x->dim + 2, p, q);
+        }
+        y->x[k++] = sum;
+    } while (next_index(4, y->dim, o));
+}
+
 /* ---- AffineGrid ---- */
 
 static void eval_affine_grid(ref_model *r, const itc_node *n, ref_tensor *y)
@@ -252,6 +291,7 @@ static void eval_stft(ref_model *r, const itc_node *n, ref_tensor *y)
 
 const ref_operator ref_samples[] = {
     {"GridSample", eval_grid_sample},
+    {"DeformConv", eval_deform_conv},
     {"AffineGrid", eval_affine_grid},
     {"CenterCropPad", eval_crop},
     {"Col2Im", eval_columns},

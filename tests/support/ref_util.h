@@ -31,6 +31,8 @@ extern const ref_operator ref_recurrent[];
 
 /** Conv, MaxPool and AveragePool over three spatial axes: ref_volume.c. */
 ref_eval_fn ref_eval_volume;
+/** ConvTranspose over three, its pads and output_padding given. */
+ref_eval_fn ref_eval_spread;
 
 /* ---- attributes, with ONNX's defaults ---- */
 

@@ -42,6 +42,8 @@ void ref_eval_volume(ref_model *r, const itc_node *n, ref_tensor *y)
 {
     const ref_tensor *x = in(r, n, 0), *bias = in(r, n, 2);
     const bool conv = strcmp(n->op->name, "Conv") == 0, max = strcmp(n->op->name, "MaxPool") == 0;
+    const bool norm = strcmp(n->op->name, "LpPool") == 0;
+    const double p = (double)attr_int(n, "p", 2);
     const ref_tensor *f = conv ? in(r, n, 1) : NULL;
     const window3 w = read_window(n, conv ? f->dim + 2 : NULL);
     const int64_t own = conv ? f->dim[1] : 1, groups = conv ? attr_int(n, "group", 1) : 0;
@@ -60,7 +62,7 @@ void ref_eval_volume(ref_model *r, const itc_node *n, ref_tensor *y)
             int64_t k[3] = {0}, at, t = 0;
             do {
                 const bool is = seen(&w, x->dim + 2, o + 2, k, &at);
-                const double v = is ? from[at] : 0;
+                const double v = !is ? 0 : norm ? pow(fabs(from[at]), p) : from[at];
                 sum = conv  ? sum + v * f->x[(o[1] * own + c) * taps + t]
                       : max ? (is && v > sum ? v : sum)
                             : sum + v;
@@ -68,6 +70,42 @@ void ref_eval_volume(ref_model *r, const itc_node *n, ref_tensor *y)
                 t++;
             } while (next_index(3, w.kernel, k));
         }
-        y->x[i++] = conv || max ? sum : sum / count;
+        y->x[i++] = norm ? pow(sum, 1 / p) : conv || max ? sum : sum / count;
     } while (next_index(5, dim, o));
+}
+
+void ref_eval_spread(ref_model *r, const itc_node *n, ref_tensor *y)
+{
+    const ref_tensor *x = in(r, n, 0), *f = in(r, n, 1), *bias = in(r, n, 2);
+    const window3 w = read_window(n, f->dim + 2);
+    const int64_t groups = attr_int(n, "group", 1), own = x->dim[1] / groups, m = f->dim[1];
+    int64_t dim[5] = {x->dim[0], m * groups}, extra[3], i[5] = {0}, at = 0;
+    attr_list(n, "output_padding", 3, 0, extra);
+    for (int a = 0; a < 3; a++) {
+        dim[2 + a] = (x->dim[2 + a] - 1) * w.stride[a] + (w.kernel[a] - 1) * w.dilation[a] + 1 +
+                     extra[a] - w.pads[a] - w.pads[3 + a];
+    }
+    reset(r, y, 5, dim);
+    const int64_t plane = product(y, 2, 5), taps = product(f, 2, 5);
+    for (int64_t j = 0; bias && j < y->count; j++) {
+        y->x[j] = bias->x[j / plane % dim[1]];
+    }
+    do { /* each element of x goes where it is seen */
+        const double v = x->x[at++];
+        int64_t k[3] = {0}, t = 0;
+        do {
+            int64_t to = 0;
+            bool inside = true;
+            for (int a = 0; a < 3; a++) {
+                const int64_t p = i[2 + a] * w.stride[a] + k[a] * w.dilation[a] - w.pads[a];
+                inside = inside && p >= 0 && p < dim[2 + a];
+                to = to * dim[2 + a] + p;
+            }
+            for (int64_t c = 0; inside && c < m; c++) {
+                y->x[(i[0] * dim[1] + i[1] / own * m + c) * plane + to] +=
+                    v * f->x[(i[1] * m + c) * taps + t];
+            }
+            t++;
+        } while (next_index(3, w.kernel, k));
+    } while (next_index(5, x->dim, i));
 }

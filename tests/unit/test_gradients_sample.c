@@ -34,10 +34,34 @@ static void samples(void **state)
         SAMPLE("2,6", "4,1", "-1.2..1.2", ""),
         {.text = "opset 16;" X("2,4,4") "in g [N,3,2,2] -0.9..0.9;"
                                         "y = GridSample(a, g) mode=nearest"},
-        {.text = "opset 16;" X("2,4,4") "in g [N,3,2,2] -2..2;"
-                                        "y = GridSample(a, g) mode=nearest padding_mode=reflection"},
-        {.text = "opset 16;" X("2,4,4") "in g [N,2,2,2] -0.9..0.9;"
-                                        "y = GridSample(a, g) mode=bicubic padding_mode=reflection"},
+        {.text =
+             "opset 16;" X("2,4,4") "in g [N,3,2,2] -2..2;"
+                                    "y = GridSample(a, g) mode=nearest padding_mode=reflection"},
+        {.text =
+             "opset 16;" X("2,4,4") "in g [N,2,2,2] -0.9..0.9;"
+                                    "y = GridSample(a, g) mode=bicubic padding_mode=reflection"},
+    };
+    RUN(cases)
+}
+
+/* Offsets of an input and something trained, off the integers. */
+/* clang-format off */
+#define DEFORM(x, f, offset, rest, call) \
+    {.text = "opset 19;" X(x) "par w [" f "]; in g [N," offset "] 0.1..0.9;" \
+             "par q [" offset "] -0.05..0.05; o = Add(g, q);" rest "y = DeformConv(a, w, o" call}
+/* clang-format on */
+
+static void deformed(void **state)
+{
+    static const grad_case cases[] = {
+        DEFORM("2,4,4", "2,2,2,2", "8,3,3", "", ")"),
+        DEFORM("1,5,4", "2,1,3,2", "12,2,3", "", ") strides=2,1 pads=0,0,0,0"),
+        DEFORM("2,3,4", "3,2,2,2", "8,4,5", "par b [3];", ", b) pads=1,1,1,1"),
+        DEFORM("4,3,3", "4,2,2,2", "16,2,2",
+               "par b [4]; par m [8,2,2] 0.5..1; in z [N,8,2,2] 0..1;"
+               "k = Add(z, m);",
+               ", b, k) group=2 offset_group=2"),
+        DEFORM("2,4,4", "2,2,2,2", "8,2,2", "", ") dilations=2,2"),
     };
     RUN(cases)
 }
@@ -87,10 +111,8 @@ static void transforms(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(samples),
-        cmocka_unit_test(grids),
-        cmocka_unit_test(pieces),
-        cmocka_unit_test(transforms),
+        cmocka_unit_test(samples), cmocka_unit_test(deformed),   cmocka_unit_test(grids),
+        cmocka_unit_test(pieces),  cmocka_unit_test(transforms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,6 +33,11 @@ static void conv_transpose(void **state)
         SPREAD("2,3,3", "2,2,3,3", " strides=3,2 output_shape=8,6"),
         SPREAD("2,3,3", "2,2,3,2", " dilations=3,3 output_padding=2,2"),
         SPREAD("3,6", "3,2,4", " strides=2 pads=1,1"),
+        SPREAD("2,2,3,3", "2,2,2,2,2", " strides=2,2,2"),
+        SPREAD("2,3,2,2", "2,1,3,2,3", " strides=2,1,2 pads=1,0,1,1,1,0 output_padding=1,0,0"),
+        SPREAD("4,2,2,3", "4,1,2,1,2", " group=2 dilations=2,1,1"),
+        {.text = X("2,3,2,2") "par w [2,3,1,2,2]; par b [3];"
+                              "y = ConvTranspose(a, w, b) pads=1,0,0,0,0,1"},
         {.text = X("2,3,3") "par w [2,3,2,2]; par b [3]; y = ConvTranspose(a, w, b) strides=2,2"},
         {.text = X("3,6") "par w [3,2,4]; par b [2]; y = ConvTranspose(a, w, b) output_shape=12"},
     };
@@ -56,6 +61,7 @@ static void other_pools(void **state)
         POOL("LpPool", "2,7,6", " kernel_shape=3,2 strides=2,3 ceil_mode=1"),
         POOL("LpPool", "2,6,5", " kernel_shape=2,3 strides=2,2 auto_pad=SAME_UPPER"),
         POOL("LpPool", "3,9", " kernel_shape=3 dilations=2"),
+        POOL("LpPool", "2,2,4,3", " kernel_shape=2,2,3 pads=1,0,0,1,0,1"),
         POOL("GlobalLpPool", "3,4,5", ""),
         POOL("GlobalLpPool", "3,4", " p=1"),
         POOL("LRN", "5,3,2", " size=3 alpha=0.5"),
