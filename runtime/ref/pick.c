@@ -3,13 +3,15 @@
  *
  * Places   element j of run k stands at sum(coordinates of k * stride) + sum over d < depth of
  *          (index[k * depth + d] * step[d]) + j of the large tensor, 0 <= j < inner; k counts
- * through `shape` in row-major order Shapes   pick: x large, y [runs, inner]; scatter_add,
- * scatter_last, scatter_best: x [runs, inner] (scatter_last: NULL), y large, as `written`; index
- * i64 [runs, depth] Units    y at x's exponent; of scatter_last and scatter_best y counts the
- * elements of x Range    -extent[d] <= index < extent[d], counted from the end where negative. Sums
- * are exact: the plan proves that what may meet at one place fits Errors   rng->status =
- * ITR_BAD_INPUT for another index: its run is 0, or is not put anywhere Aliasing none Source   ONNX
- * GatherElements-13, GatherND-13, ScatterElements-18, ScatterND-18
+ *          through `shape` in row-major order
+ * Shapes   pick: x large, y [runs, inner]; scatter_add, scatter_last, scatter_best: x [runs, inner]
+ *          (scatter_last: NULL), y large, as `written`; index i64 [runs, depth]
+ * Units    y at x's exponent; of scatter_last and scatter_best y counts the elements of x
+ * Range    -extent[d] <= index < extent[d], counted from the end where negative. Sums are exact:
+ *          the plan proves that what may meet at one place fits
+ * Errors   rng->status = ITR_BAD_INPUT for another index: its run is 0, or is not put anywhere
+ * Aliasing none
+ * Source   ONNX GatherElements-13, GatherND-13, ScatterElements-18, ScatterND-18
  */
 #include <string.h>
 
