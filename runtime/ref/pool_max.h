@@ -76,6 +76,51 @@ static inline void POOL_LOCAL(keys)(const itr_pool_axis *rows, const itr_pool_ax
     }
 }
 
+/**
+ * `lines` lines of windows that halve both axes, `width` each, from a plane of `pitch` columns: the
+ * larger of each column's two, with the place of its tap counted backwards as in `keys`, then of
+ * neighbours. `at`: of the first tap in the plane.
+ */
+static void POOL_LOCAL(halve)(const POOL_IN *restrict x, int64_t at, int64_t pitch, int64_t width,
+                              int64_t lines, POOL_IN *restrict y, int32_t *restrict index)
+{
+    _Alignas(64) int32_t key[ITR_POOL_LINE];
+    for (int64_t l = 0; l < lines; l++) {
+        const POOL_IN *restrict top = x + at + 2 * l * pitch;
+        const POOL_IN *restrict bottom = top + pitch;
+        int32_t *restrict k = key + 2 * l * width;
+        for (int64_t i = 0; i < 2 * width; i++) {
+            const int32_t a = top[i] * 4 + 3, b = bottom[i] * 4 + 1;
+            k[i] = a > b ? a : b;
+        }
+    }
+    for (int64_t i = 0; i < lines * width; i++) {
+        const int32_t a = key[2 * i], b = key[2 * i + 1] - 1;
+        key[i] = a > b ? a : b;
+        y[i] = (POOL_IN)(key[i] >> 2);
+    }
+    for (int64_t l = 0; l < lines && index; l++) {
+        const int32_t *restrict k = key + l * width;
+        int32_t *restrict to = index + l * width;
+        const int32_t first = (int32_t)(at + 2 * l * pitch), down = (int32_t)pitch;
+        for (int32_t i = 0; i < (int32_t)width; i++) {
+            const int32_t tap = 3 - (k[i] & 3);
+            to[i] = first + 2 * i + (tap >> 1) * down + (tap & 1);
+        }
+    }
+}
+
+static void POOL_LOCAL(halve_plane)(const itr_pool_args *a, const POOL_IN *x, POOL_IN *y,
+                                    int32_t *index)
+{
+    const int64_t most = ITR_POOL_LINE / (2 * a->ow);
+    for (int64_t oy = 0; oy < a->oh; oy += most) {
+        const int64_t lines = most < a->oh - oy ? most : a->oh - oy, to = oy * a->ow;
+        POOL_LOCAL(halve)
+        (x, 2 * oy * a->w, a->w, a->ow, lines, y + to, index ? index + to : NULL);
+    }
+}
+
 static void POOL_LOCAL(max_planes)(void *user, int64_t begin, int64_t end)
 {
     const itr_pool_args *a = (const itr_pool_args *)user;
@@ -83,13 +128,17 @@ static void POOL_LOCAL(max_planes)(void *user, int64_t begin, int64_t end)
     const POOL_IN *x = (const POOL_IN *)a->x + begin * a->h * a->w;
     POOL_IN *y = (POOL_IN *)a->y + begin * a->oh * a->ow;
     int32_t *index = a->index ? (int32_t *)a->index + begin * a->oh * a->ow : NULL;
+    const bool halves = itr_pool_halves(&rows) && itr_pool_halves(&cols);
     const bool inside = itr_pool_inside(&cols) && rows.taps * cols.taps <= ITR_POOL_TAPS;
     for (int64_t p = begin; p < end; p++) {
-        for (int64_t oy = 0; oy < a->oh; oy++) {
+        if (halves) {
+            POOL_LOCAL(halve_plane)(a, x, y, index);
+            y += a->oh * a->ow;
+            index = index ? index + a->oh * a->ow : NULL;
+        }
+        for (int64_t oy = 0; oy < a->oh && !halves; oy++) {
             const itr_pool_window v = itr_pool_at(&rows, oy, false);
-            if (inside && v.first == 0 && v.end == 2 && cols.taps == 2) {
-                POOL_LOCAL(keys)(&rows, &cols, v.start, 2, 2, x, y, index);
-            } else if (inside && v.first == 0 && v.end == rows.taps) {
+            if (inside && v.first == 0 && v.end == rows.taps) {
                 POOL_LOCAL(keys)
                 (&rows, &cols, v.start, (int32_t)rows.taps, (int32_t)cols.taps, x, y, index);
             } else {

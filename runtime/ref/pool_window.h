@@ -6,8 +6,9 @@
 
 #include "../kernel.h"
 
-/** Taps of a window that a key has room for (pool_max.h). */
-enum { ITR_POOL_TAP_BITS = 8, ITR_POOL_TAPS = 1 << ITR_POOL_TAP_BITS };
+/** Taps of a window that a key has room for, and columns that are looked at at once (pool_max.h).
+ */
+enum { ITR_POOL_TAP_BITS = 8, ITR_POOL_TAPS = 1 << ITR_POOL_TAP_BITS, ITR_POOL_LINE = 1024 };
 
 /** One axis: tap k of window o is at o * stride - pad + k * dilation of n elements. */
 typedef struct itr_pool_axis {
@@ -76,6 +77,13 @@ static inline void itr_pool_span(const itr_pool_axis *x, int64_t k, int64_t *fir
 static inline bool itr_pool_inside(const itr_pool_axis *x)
 {
     return x->pad == 0 && (x->windows - 1) * x->stride + (x->taps - 1) * x->dilation < x->n;
+}
+
+/** Windows of two that touch each other, without a border: the usual halving. */
+static inline bool itr_pool_halves(const itr_pool_axis *x)
+{
+    return x->taps == 2 && x->stride == 2 && x->dilation == 1 && itr_pool_inside(x) &&
+           2 * x->windows <= ITR_POOL_LINE;
 }
 
 /** Planes of `elements` that are worth a thread. */

@@ -37,6 +37,11 @@ static void pool(const variant *v)
                        .pad_bottom = (int32_t)random_in(0, most),
                        .pad_right = (int32_t)random_in(0, most),
                        .count_include_pad = (int32_t)random_in(0, 1)};
+    if (random_in(0, 3) == 0) { /* the usual halving */
+        a.kh = a.kw = a.stride_h = a.stride_w = 2;
+        a.dilation_h = a.dilation_w = 1;
+        a.pad_top = a.pad_left = a.pad_bottom = a.pad_right = 0;
+    }
     a.oh = windows(a.h, a.pad_top + a.pad_bottom, a.kh, a.dilation_h, a.stride_h);
     a.ow = windows(a.w, a.pad_left + a.pad_right, a.kw, a.dilation_w, a.stride_w);
     random_fill(x, (size_t)(a.planes * (grad ? a.oh * a.ow : a.h * a.w)), in16,

@@ -170,6 +170,24 @@ static void forward_follows_definition(void **state)
     }
 }
 
+/** Windows of 2 x 2 that halve both axes, in planes of odd sizes and wider than a kernel's buffer.
+ */
+static void halves_follow_definition(void **state)
+{
+    (void)state;
+    uint64_t seed = 3;
+    fill(&seed);
+    for (int round = 0; round < 200; round++) {
+        itr_pool_args a = {.planes = 2, .kh = 2, .kw = 2, .stride_h = 2, .stride_w = 2};
+        a.dilation_h = a.dilation_w = 1;
+        a.h = between(&seed, 2, round % 4 ? 40 : 6);
+        a.w = between(&seed, 2, round % 4 ? 200 : 1100);
+        a.oh = a.h / 2;
+        a.ow = a.w / 2;
+        check_forward(a);
+    }
+}
+
 static int64_t want_sum[MAX], want_mean[MAX], want_max[MAX];
 static double want_f[MAX];
 
@@ -307,9 +325,8 @@ static void nan_is_a_maximum(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(forward_follows_definition),
-        cmocka_unit_test(gradients_are_transposed),
-        cmocka_unit_test(extremes),
+        cmocka_unit_test(forward_follows_definition), cmocka_unit_test(halves_follow_definition),
+        cmocka_unit_test(gradients_are_transposed),   cmocka_unit_test(extremes),
         cmocka_unit_test(nan_is_a_maximum),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
