@@ -278,7 +278,7 @@ static const char *stored_text(itc_ctx *ctx, const itc_loop *l, const char **ope
 }
 
 void itc_c_loop(itc_ctx *ctx, itc_strbuf *b, int indent, const itc_loop *l, const char *out,
-                const char *const *in)
+                const char *const *in, bool part)
 {
     itc_dim stride[ITC_MAX_RANK] = {{0}};
     itc_dim step = {1, false};
@@ -293,8 +293,10 @@ void itc_c_loop(itc_ctx *ctx, itc_strbuf *b, int indent, const itc_loop *l, cons
     }
     for (int i = 0; i < l->rank; i++) {
         const char *var = l->rank == 1 ? "i" : itc_format(ctx, "i%d", i);
-        itc_strbuf_printf(b, "%*sfor (int64_t %s = 0; %s < %s; %s++) {\n", indent + 4 * i, "", var,
-                          var, itc_c_dim(ctx, l->shape[i]), var);
+        const bool range = part && i == 0;
+        itc_strbuf_printf(b, "%*sfor (int64_t %s = %s; %s < %s; %s++) {\n", indent + 4 * i, "", var,
+                          range ? "begin" : "0", var, range ? "end" : itc_c_dim(ctx, l->shape[i]),
+                          var);
     }
     const char *to = itc_format(ctx, "%s[%s] =", out, index_text(ctx, l, stride));
     const char *value = stored_text(ctx, l, operand);
@@ -311,10 +313,10 @@ void itc_c_loop(itc_ctx *ctx, itc_strbuf *b, int indent, const itc_loop *l, cons
     }
 }
 
-bool itc_loop_uses_rows(const itc_loop *l)
+bool itc_loop_uses_rows(const itc_loop *l, bool part)
 {
     for (int i = 0; i < l->rank; i++) {
-        if (l->shape[i].batch) {
+        if (l->shape[i].batch && !(part && i == 0)) {
             return true;
         }
         for (int k = 0; k < l->n_in; k++) {

@@ -22,11 +22,14 @@ const char *itc_c_dim(itc_ctx *ctx, itc_dim d);
 const char *itc_c_number(itc_ctx *ctx, itc_loop_kind k, itc_coef c);
 /** An int64 literal that is right where it stands alone. */
 const char *itc_c_int(itc_ctx *ctx, int64_t v);
-/** The whole loop, indented; out and in[] are pointer expressions. */
+/**
+ * The whole loop, indented; out and in[] are pointer expressions. `part`: of the outermost axis,
+ * only [begin, end).
+ */
 void itc_c_loop(itc_ctx *ctx, itc_strbuf *b, int indent, const itc_loop *l, const char *out,
-                const char *const *in);
-/** True: the loop mentions n (rows), or a symbol. */
-bool itc_loop_uses_rows(const itc_loop *l);
+                const char *const *in, bool part);
+/** True: the loop (a part of it) mentions n (rows). */
+bool itc_loop_uses_rows(const itc_loop *l, bool part);
 bool itc_expr_uses_symbol(const itc_expr *x, itc_symbol s);
 
 #endif

@@ -10,6 +10,11 @@
 #define WIDTH 100
 #define PART 64 /* records of a function */
 
+enum {
+    LOOP_SHARED = 4096, /**< elements (of a row) from which on threads share a loop */
+    LOOP_GRAIN = 16384  /**< elements of a part */
+};
+
 /* ---- what a list of records needs ---- */
 
 typedef struct needs {
@@ -62,6 +67,57 @@ static void need_arg(itc_c_writer *w, needs *n, const itc_field *f, const itc_ar
     }
 }
 
+/** Elements of the axes from `first` on, a row where one is the batch. */
+static int64_t loop_elements(const itc_loop *l, int first)
+{
+    int64_t n = 1;
+    for (int i = first; i < l->rank; i++) {
+        n *= l->shape[i].size;
+    }
+    return n;
+}
+
+/** Whether a loop becomes a function whose range threads share. */
+static bool is_shared(const itc_c_writer *w, const itc_loop *l)
+{
+    return !w->is_small && l->rank > 0 && loop_elements(l, 0) >= LOOP_SHARED;
+}
+
+/**
+ * Whether operand k is the result's bytes, element by element. It is read through the result's
+ * pointer then: of two pointers to the same place a C compiler finds out when it is too late for
+ * vectors.
+ */
+static bool is_in_place(const itc_loop *l, int k)
+{
+    const itc_value *x = itc_value_root(l->in[k]), *y = itc_value_root(l->out);
+    if (x->kind != ITC_VALUE_NODE || y->kind != ITC_VALUE_NODE || x->offset != y->offset ||
+        l->in[k]->type.dtype != l->out->type.dtype) {
+        return false;
+    }
+    int64_t step = 1;
+    for (int i = l->rank - 1; i >= 0; i--) {
+        if (l->stride[k][i].size != step) {
+            return false;
+        }
+        step *= l->shape[i].size;
+    }
+    return true;
+}
+
+static void need_loop(itc_c_writer *w, needs *n, const itc_loop *l, bool part)
+{
+    need_value(w, n, l->out);
+    for (int k = 0; k < l->n_in; k++) {
+        if (!is_in_place(l, k)) {
+            need_value(w, n, l->in[k]);
+        }
+    }
+    n->rows = n->rows || itc_loop_uses_rows(l, part);
+    n->lr = n->lr || itc_expr_uses_symbol(l->expr, ITC_SYM_LR);
+    n->inv_n = n->inv_n || itc_expr_uses_symbol(l->expr, ITC_SYM_INV_N);
+}
+
 static void need_list(itc_c_writer *w, needs *n, const itc_record_list *list)
 {
     for (int i = 0; i < list->n; i++) {
@@ -70,14 +126,10 @@ static void need_list(itc_c_writer *w, needs *n, const itc_record_list *list)
             for (int k = 0; k < r->kernel->n_fields; k++) {
                 need_arg(w, n, &r->kernel->fields[k], &r->args[k]);
             }
+        } else if (r->kind == ITC_RECORD_LOOP && is_shared(w, r->loop)) {
+            n->rows = n->rows || r->loop->shape[0].batch;
         } else if (r->kind == ITC_RECORD_LOOP) {
-            need_value(w, n, r->loop->out);
-            for (int k = 0; k < r->loop->n_in; k++) {
-                need_value(w, n, r->loop->in[k]);
-            }
-            n->rows = n->rows || itc_loop_uses_rows(r->loop);
-            n->lr = n->lr || itc_expr_uses_symbol(r->loop->expr, ITC_SYM_LR);
-            n->inv_n = n->inv_n || itc_expr_uses_symbol(r->loop->expr, ITC_SYM_INV_N);
+            need_loop(w, n, r->loop, false);
         } else if (r->kind == ITC_RECORD_RETRY) {
             need_value(w, n, r->value);
             need_list(w, n, r->body);
@@ -398,16 +450,84 @@ static void write_call(itc_c_writer *w, itc_strbuf *b, const itc_record *r)
     itc_strbuf_add(b, block ? "    }\n" : "");
 }
 
-/* ---- the other records ---- */
+/* ---- locals ---- */
 
-static void write_loop(itc_c_writer *w, itc_strbuf *b, const itc_loop *l)
+void itc_c_mention(itc_strbuf *b, const char *text, const char *parameter)
+{
+    const size_t n = strlen(parameter);
+    for (const char *p = strstr(text, parameter); p; p = strstr(p + 1, parameter)) {
+        const bool starts = p == text || !strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVW"
+                                                 "XYZ0123456789_.>",
+                                                 p[-1]);
+        if (starts && (p[n] == '-' || p[n] == '[' || p[n] == ' ')) {
+            return;
+        }
+    }
+    itc_strbuf_printf(b, "    (void)%s;\n", parameter);
+}
+
+static void write_locals(itc_c_writer *w, itc_strbuf *b, const needs *n)
+{
+    const char *rate = w->info->is_float ? "double" : "itr_scalar";
+    itc_strbuf_add(b, n->rows ? "    const int64_t n = c->rows;\n" : "");
+    if (n->lr) {
+        itc_strbuf_printf(b, "    const %s lr = c->lr;\n", rate);
+    }
+    if (n->inv_n) {
+        itc_strbuf_printf(b, "    const %s inv_n = c->inv_n;\n", rate);
+    }
+    for (int i = 0; i < w->g->n_values; i++) {
+        if (n->value[i]) {
+            const itc_value *v = w->g->values[i];
+            const char *type = itc_c_type(v->type.dtype);
+            itc_strbuf_printf(b, "    %s *const %s = (%s *)(void *)(s->arena + %lld);\n", type,
+                              w->names->ident[i], type, (long long)itc_value_root(v)->offset);
+        }
+    }
+}
+
+/* ---- loops ---- */
+
+static void write_loop_text(itc_c_writer *w, itc_strbuf *b, const itc_loop *l, bool part)
 {
     const char *in[8];
     for (int k = 0; k < l->n_in; k++) {
-        in[k] = itc_c_pointer(w, l->in[k]);
+        in[k] = itc_c_pointer(w, is_in_place(l, k) ? l->out : l->in[k]);
     }
-    itc_c_loop(w->ctx, b, 4, l, itc_c_pointer(w, l->out), in);
+    itc_c_loop(w->ctx, b, 4, l, itc_c_pointer(w, l->out), in, part);
 }
+
+/** A loop where it stands, or a call of itr_parallel and a function in w->loops. */
+static void write_loop(itc_c_writer *w, itc_strbuf *b, const itc_loop *l)
+{
+    if (!is_shared(w, l)) {
+        write_loop_text(w, b, l, false);
+        return;
+    }
+    needs n = {.value = ITC_NEW_ARRAY(w->ctx, bool, w->g->n_values + 1)};
+    itc_strbuf text;
+    itc_strbuf_init(&text, w->ctx);
+    need_loop(w, &n, l, true);
+    write_locals(w, &text, &n);
+    write_loop_text(w, &text, l, true);
+    const char *model = w->names->model;
+    itc_strbuf_printf(w->loops,
+                      "ITR_LOOP static void loop_%d(void *user, int64_t begin, int64_t end)\n{\n",
+                      ++w->n_loops);
+    itc_strbuf_printf(w->loops, "    const itr_loop *const l = (const itr_loop *)user;\n");
+    itc_strbuf_printf(w->loops, "    %s_state *const s = (%s_state *)l->state;\n", model, model);
+    if (n.rows || n.lr || n.inv_n) {
+        itc_strbuf_add(w->loops, "    const itr_call *const c = l->call;\n");
+    }
+    itc_strbuf_printf(w->loops, "%s}\n\n", text.text);
+    const int64_t inner = loop_elements(l, 1);
+    itc_strbuf_printf(b, "    itr_parallel(c->pool, %s, %lld, loop_%d, &(itr_loop){s, c});\n",
+                      itc_c_dim(w->ctx, l->shape[0]),
+                      (long long)(inner < LOOP_GRAIN ? (LOOP_GRAIN + inner - 1) / inner : 1),
+                      w->n_loops);
+}
+
+/* ---- the other records ---- */
 
 /** The exponent that an EXPONENT record stores, for slice `i` ("" where there is one slice). */
 static const char *exponent_text(itc_c_writer *w, const itc_record *r, bool slices)
@@ -512,50 +632,19 @@ static void write_list(itc_c_writer *w, itc_strbuf *b, const itc_record_list *li
 
 /* ---- functions ---- */
 
-void itc_c_mention(itc_strbuf *b, const char *text, const char *parameter)
-{
-    const size_t n = strlen(parameter);
-    for (const char *p = strstr(text, parameter); p; p = strstr(p + 1, parameter)) {
-        const bool starts = p == text || !strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVW"
-                                                 "XYZ0123456789_.>",
-                                                 p[-1]);
-        if (starts && (p[n] == '-' || p[n] == '[' || p[n] == ' ')) {
-            return;
-        }
-    }
-    itc_strbuf_printf(b, "    (void)%s;\n", parameter);
-}
-
-static void write_locals(itc_c_writer *w, itc_strbuf *b, const needs *n)
-{
-    const char *rate = w->info->is_float ? "double" : "itr_scalar";
-    itc_strbuf_add(b, n->rows ? "    const int64_t n = c->rows;\n" : "");
-    if (n->lr) {
-        itc_strbuf_printf(b, "    const %s lr = c->lr;\n", rate);
-    }
-    if (n->inv_n) {
-        itc_strbuf_printf(b, "    const %s inv_n = c->inv_n;\n", rate);
-    }
-    for (int i = 0; i < w->g->n_values; i++) {
-        if (n->value[i]) {
-            const itc_value *v = w->g->values[i];
-            const char *type = itc_c_type(v->type.dtype);
-            itc_strbuf_printf(b, "    %s *const %s = (%s *)(void *)(s->arena + %lld);\n", type,
-                              w->names->ident[i], type, (long long)itc_value_root(v)->offset);
-        }
-    }
-}
-
 static void write_part(itc_c_writer *w, itc_strbuf *b, const char *name,
                        const itc_record_list *list)
 {
     needs n = {.value = ITC_NEW_ARRAY(w->ctx, bool, w->g->n_values + 1)};
-    need_list(w, &n, list);
-    itc_strbuf_printf(b, "static void %s(%s_state *s, itr_call *c)\n{\n", name, w->names->model);
-    itc_strbuf text;
+    itc_strbuf text, loops;
     itc_strbuf_init(&text, w->ctx);
+    itc_strbuf_init(&loops, w->ctx);
+    w->loops = &loops;
+    need_list(w, &n, list);
     write_locals(w, &text, &n);
     write_list(w, &text, list);
+    itc_strbuf_add(b, loops.len > 0 ? loops.text : "");
+    itc_strbuf_printf(b, "static void %s(%s_state *s, itr_call *c)\n{\n", name, w->names->model);
     itc_c_mention(b, text.text, "s");
     itc_c_mention(b, text.text, "c");
     itc_strbuf_add(b, text.text);

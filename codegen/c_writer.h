@@ -40,6 +40,9 @@ struct itc_c_writer {
     bool is_small;     /**< --target cortex-m: no kernels for instruction sets, no threads */
     bool *kernel_used; /**< by position in the table of kernels */
     bool *const_used;  /**< by value id: constants that some record reads */
+    itc_strbuf
+        *loops;  /**< functions of loops that threads share, before the function that is written */
+    int n_loops; /**< how many there are so far */
     itc_status status; /**< the first failure while writing */
 };
 

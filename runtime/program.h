@@ -10,8 +10,8 @@
 #include <string.h>
 
 /**
- * Whether the program can be watched (itr_watch): a test of a pointer after each node, and the table
- * of nodes. 0 by default where there is no operating system.
+ * Whether the program can be watched (itr_watch): a test of a pointer after each node, and the
+ * table of nodes. 0 by default where there is no operating system.
  */
 #ifndef ITR_WATCH
 #define ITR_WATCH __STDC_HOSTED__
@@ -46,6 +46,19 @@ typedef struct itr_call {
     itr_pool *pool; /**< NULL: one thread */
     itr_metrics *metrics;
 } itr_call;
+
+/** What a loop is given that threads share: the program's state and call. */
+typedef struct itr_loop {
+    void *state;
+    const itr_call *call;
+} itr_loop;
+
+/** A function of such a loop: vectors are worth having whatever the flags of the file. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define ITR_LOOP __attribute__((optimize("O3", "no-strict-aliasing")))
+#else
+#define ITR_LOOP
+#endif
 
 /** Exponents beyond this are refused or mean divergence; see tensors.h. */
 #define ITR_PORT_EXPONENT_LIMIT (1 << 20)

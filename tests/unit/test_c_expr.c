@@ -49,8 +49,26 @@ static const char *loop(itc_value *out, int n, itc_value *const *in, const itc_e
     itc_strbuf b;
     itc_strbuf_init(&b, ctx);
     assert_int_equal(itc_emit_loop(e, NULL, out, n, in, x), ITC_OK);
-    itc_c_loop(ctx, &b, 0, list.record[list.n - 1]->loop, "y", (const char *[]){"a", "b", "c"});
+    itc_c_loop(ctx, &b, 0, list.record[list.n - 1]->loop, "y", (const char *[]){"a", "b", "c"},
+               false);
     return b.text;
+}
+
+/** A part of the outermost axis: rows appear in what is left of the loop alone. */
+static void parts_of_loops(void **state)
+{
+    (void)state;
+    itc_strbuf b;
+    itc_value *a = rows(ITC_I8), *y = rows(ITC_I8);
+    itc_strbuf_init(&b, ctx);
+    assert_int_equal(itc_emit_loop(e, NULL, y, 1, &a, itc_x_load(e, 0)), ITC_OK);
+    const itc_loop *l = list.record[list.n - 1]->loop;
+    itc_c_loop(ctx, &b, 0, l, "y", (const char *[]){"a"}, true);
+    assert_string_equal(b.text, "for (int64_t i = begin; i < end; i++) {\n"
+                                "    y[i] = a[i];\n"
+                                "}\n");
+    assert_true(itc_loop_uses_rows(l, false));
+    assert_false(itc_loop_uses_rows(l, true));
 }
 
 static void flat_integer_loops(void **state)
@@ -161,6 +179,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        TEST(parts_of_loops),
         TEST(flat_integer_loops),
         TEST(wide_loops_widen_before_they_compute),
         TEST(broadcasting_nests),
