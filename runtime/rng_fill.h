@@ -14,7 +14,11 @@
 #define ITR_PHILOX_W0 UINT32_C(0x9E3779B9)
 #define ITR_PHILOX_W1 UINT32_C(0xBB67AE85)
 
-enum { ITR_PHILOX_ROUNDS = 10, ITR_PHILOX_LANES = 16 };
+#ifndef ITR_PHILOX_LANES
+#define ITR_PHILOX_LANES 16
+#endif
+
+enum { ITR_PHILOX_ROUNDS = 10 };
 
 /** The words of ITR_PHILOX_LANES blocks from `block` on, in order. */
 static inline void itr_philox_lanes(const itr_rng *rng, uint32_t last, uint32_t block,
