@@ -184,6 +184,38 @@ class Select(nn.Module):
         return (both * s[..., None, None]).sum(1)
 
 
+class Warp(nn.Module):
+    """Jaderberg et al., spatial transformer: x at coordinates that a small network chooses."""
+
+    def __init__(self, c, padding):
+        super().__init__()
+        self.choose = nn.Sequential(nn.Conv2d(c, 4, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 6))
+        self.padding = padding
+        nn.init.normal_(self.choose[-1].weight, std=0.1)
+        with torch.no_grad():
+            self.choose[-1].bias.copy_(torch.tensor([0.9, 0.1, 0.05, -0.1, 0.8, 0.1]))
+        v, u = torch.meshgrid(torch.linspace(-1, 1, 11), torch.linspace(-1, 1, 9), indexing="ij")
+        self.register_buffer("base", torch.stack([u, v, torch.ones_like(u)], -1).reshape(-1, 3), persistent=False)
+
+    def forward(self, x):
+        grid = (self.base @ self.choose(x).reshape(-1, 2, 3).transpose(1, 2)).reshape(-1, 11, 9, 2)
+        return F.grid_sample(x, grid, padding_mode=self.padding, align_corners=False)
+
+
+class Volume(nn.Module):
+    """Cicek et al., a U-Net over three axes."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Sequential(nn.Conv3d(1, 6, 3, padding=1), nn.BatchNorm3d(6), nn.ReLU())
+        self.b = nn.Sequential(nn.MaxPool3d(2), nn.Conv3d(6, 8, 3, padding=1), nn.BatchNorm3d(8), nn.ReLU())
+        self.up, self.c = nn.ConvTranspose3d(8, 6, 2, 2), nn.Conv3d(12, 2, 3, padding=1)
+
+    def forward(self, x):
+        x = self.a(x)
+        return self.c(torch.cat([x, self.up(self.b(x))], 1))
+
+
 def mbconv(cin, cout, wide, kernel, stride, act, gate):
     """Sandler, Tan et al.: expand, filter each channel, excite, project."""
     body = nn.Sequential(conv(cin, wide, 1, act=act), conv(wide, wide, kernel, stride, wide, act=act),
@@ -294,6 +326,9 @@ NETS = {
     "vgg, ceil": (vgg_ceil, ODD, True), "cbam": (lambda: nn.Sequential(conv(3, 8), Attend(8), conv(8, 12, 3, 2), *head(12)), ODD, True),
     "sknet": (lambda: nn.Sequential(conv(3, 8), Select(8), conv(8, 12, 3, 2), *head(12)), ODD, True),
     "u-net, transposed": (lambda: UNet("transposed"), ODD, False), "u-net, bilinear": (lambda: UNet("bilinear"), ODD, False),
+    "u-net, volume": (Volume, (1, 6, 8, 4), False),
+    "warp, zeros": (lambda: nn.Sequential(conv(3, 6), Warp(6, "zeros"), conv(6, 8, 3, 2), *head(8)), ODD, True),
+    "warp, border": (lambda: nn.Sequential(conv(3, 6), Warp(6, "border"), conv(6, 8, 3, 2), *head(8)), ODD, True),
     "u-net, corners": (lambda: UNet("corners"), ODD, False), "pyramid": (Pyramid, (3, 14, 10), False), "deeplab": (Atrous, ODD, False),
     "autoencoder": (autoencoder, ODD, False), "superresolution": (superresolution, (3, 9, 7), False),
 }

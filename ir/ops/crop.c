@@ -86,6 +86,7 @@ const itc_op_def itc_op_CenterCropPad = {
     .opset_min = 18,
     .versions = (const uint8_t[]){18, 0},
     .roles = (const itc_role_in[]){ITC_IN_DATA, ITC_IN_CONST},
+    .kinds = ITC_KIND_ANY,
     .attrs = crop_attrs,
     .summary = "the middle of a tensor, or zeros around it",
     .normalize = crop_normalize,

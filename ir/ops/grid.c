@@ -441,8 +441,8 @@ static itc_status read_deform(const sampler *s, deform *d)
     const bool padded = itc_ints(n, "pads", &pads) == 4;
     bool fits = d->groups >= 1 && d->parts >= 1 && !x[1].batch && x[1].size % d->parts == 0 &&
                 x[1].size % d->groups == 0 && f[1].size == x[1].size / d->groups &&
-                f[0].size % d->groups == 0 && kernel[0] == f[2].size && kernel[1] == f[3].size &&
-                itc_size_mul(f[2].size, f[3].size, &d->taps) &&
+                f[0].size >= 1 && f[0].size % d->groups == 0 && kernel[0] == f[2].size &&
+                kernel[1] == f[3].size && itc_size_mul(f[2].size, f[3].size, &d->taps) &&
                 itc_size_mul(o[2].size, o[3].size, &d->area) &&
                 d->taps <= INT32_MAX / 2 / d->parts && (!padded || (pads[2] >= 0 && pads[3] >= 0));
     for (int i = 0; fits && i < 2; i++) {
