@@ -19,7 +19,7 @@ static void conv_clear(void *user, int64_t begin, int64_t end)
 static bool conv_view(const itr_conv_args *a, const itr_conv_view *v, tile_type t)
 {
 #if CONV_DIRECT
-    if (direct_run(a, v, t)) {
+    if (direct_run(a, v, 1, t)) {
         return true;
     }
 #endif
@@ -32,6 +32,29 @@ static bool conv_forward(const itr_conv_args *a, tile_type t)
     return conv_view(a, &v, t);
 }
 
+#if CONV_DIRECT
+/** Phases of a direct convolution go together: one after the other, each would read and write the
+ * whole result. False: it is not for this. */
+static bool conv_direct_phases(const itr_conv_args *a, tile_type t)
+{
+    itr_conv_view v[DIRECT_PHASES];
+    int count = 0;
+    if ((int64_t)a->stride_h * a->stride_w > DIRECT_PHASES || a->h < a->stride_h ||
+        a->w < a->stride_w || a->n == 0) {
+        return false;
+    }
+    for (int y = 0; y < a->stride_h; y++) {
+        for (int x = 0; x < a->stride_w; x++) {
+            v[count++] = itr_conv_gradient(a, y, x);
+            if (v[count - 1].y.taps * v[count - 1].x.taps == 0) {
+                return false;
+            }
+        }
+    }
+    return direct_run(a, v, count, t);
+}
+#endif
+
 /**
  * The gradient for the input, one phase of the strides after the other. Phases that no tap reaches
  * are zero. False: too many taps for the buffers.
@@ -40,6 +63,11 @@ static bool conv_grad_input(const itr_conv_args *a, tile_type t)
 {
     conv_clear_job job = {(unsigned char *)a->y, a->h * a->w * (t.out64 ? 8 : 4)};
     bool clear = false, done = true;
+#if CONV_DIRECT
+    if (conv_direct_phases(a, t)) {
+        return true;
+    }
+#endif
     for (int pass = 0; pass < 2; pass++) {
         for (int64_t i = 0; i < (int64_t)a->stride_h * a->stride_w && done; i++) {
             const int64_t py = i / a->stride_w, px = i % a->stride_w;

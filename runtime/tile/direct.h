@@ -15,53 +15,81 @@
 
 enum {
     DIRECT_LINE = 16,   /**< lines of dy are padded to a multiple of it */
+    DIRECT_PHASES = 4,  /**< views that are made together: strides up to 2 x 2 */
     DIRECT_FILTERS = 16 /**< whose gradients are summed up side by side */
 };
 
 /* ---- forward, and the gradient for the input ---- */
 
-typedef struct direct_job {
-    const itr_conv_args *a;
+/** A view, and where its taps find the source in its band. */
+typedef struct direct_phase {
     const itr_conv_view *v;
     view_axis y, x;
     int64_t phases, columns, line; /**< of a line of the band */
-    int64_t lines, bands;          /**< lines of the result in a band */
+    bool clean;                    /**< one band a plane: the border stays as it was cleared */
+} direct_phase;
+
+/** Views of one result (the phases of the strides) are made together, while its lines are at hand.
+ */
+typedef struct direct_job {
+    const itr_conv_args *a;
+    direct_phase phase[DIRECT_PHASES];
+    int count;
+    int64_t planes, rows; /**< of images and groups; of a plane's result */
+    int64_t lines, bands; /**< lines of the result (of a phase) in a band */
+    int64_t band;         /**< elements that a phase has for its band */
 } direct_job;
+
+/** Lines of all taps, and where their weights lie; for a band of this height. */
+typedef struct direct_taps {
+    int64_t height;
+    int count;
+    const tile_row *x[TILE_DIRECT_TAPS + 1];
+    int64_t f[TILE_DIRECT_TAPS];
+} direct_taps;
 
 typedef struct direct_buffers {
     _Alignas(64) tile_row band[TILE_BAND + TILE_SLACK];
     _Alignas(64) int32_t sum[TILE_BAND / 4];
-    const tile_row *x[TILE_DIRECT_TAPS + 1];
-    int64_t f[TILE_DIRECT_TAPS];
+    direct_taps taps[DIRECT_PHASES];
     int32_t pair[(TILE_DIRECT_TAPS + 1) / 2];
-    int taps;
 } direct_buffers;
 
-static inline bool direct_plan(direct_job *j, const itr_conv_args *a, const itr_conv_view *v)
+static inline bool direct_plan(direct_job *j, const itr_conv_args *a, const itr_conv_view *v,
+                               int count)
 {
-    *j = (direct_job){.a = a, .v = v, .y = view_axis_of(&v->y, true)};
-    j->x = view_axis_of(&v->x, false);
-    j->phases = v->x.taps > 1 ? v->x.step : 1;
-    j->columns = v->x.positions + (j->x.span + v->x.step - 1) / v->x.step;
-    j->line = j->phases * j->columns;
-    const int64_t lines = TILE_BAND / (j->line * v->channels) - j->y.span;
-    if (lines < 0 || v->x.positions > TILE_BAND / 4) {
-        return false;
+    *j = (direct_job){.a = a, .count = count, .rows = v->rows};
+    j->planes = a->n * a->groups;
+    j->band = TILE_BAND / count;
+    j->lines = TILE_BAND;
+    for (int i = 0; i < count; i++, v++) {
+        direct_phase *p = &j->phase[i];
+        *p = (direct_phase){.v = v, .y = view_axis_of(&v->y, true)};
+        p->x = view_axis_of(&v->x, false);
+        p->phases = v->x.taps > 1 ? v->x.step : 1;
+        p->columns = v->x.positions + (p->x.span + v->x.step - 1) / v->x.step;
+        p->line = p->phases * p->columns;
+        const int64_t lines = j->band / (p->line * v->channels) - p->y.span;
+        if (lines < 0 || v->x.positions > TILE_BAND / 4) {
+            return false;
+        }
+        j->lines = tile_least(j->lines, tile_least(lines / p->y.step + 1, v->y.positions));
     }
-    j->lines = tile_least(lines / j->y.step + 1, v->y.positions);
-    j->bands = tile_ceil(v->y.positions, j->lines);
+    for (int i = 0; i < count; i++) {
+        const int64_t bands = tile_ceil(j->phase[i].v->y.positions, j->lines);
+        j->phase[i].clean = bands == 1;
+        j->bands = bands > j->bands ? bands : j->bands;
+    }
     return true;
 }
 
 /** The source of a band, all channels of a group; lines of positions [y0, y0+lines). */
-static inline void direct_band(const direct_job *j, tile_row *band, const int8_t *x, int64_t y0,
+static inline void direct_band(const direct_phase *j, tile_row *band, const int8_t *x, int64_t y0,
                                int64_t lines)
 {
     const itr_conv_view *v = j->v;
     const int64_t height = view_extent(&j->y, lines);
-    /* with one band a plane, the border stays as it was cleared */
-    const tile_columns at = {v->x.source, j->x.low,   v->x.step,
-                             j->phases,   j->columns, j->bands == 1};
+    const tile_columns at = {v->x.source, j->x.low, v->x.step, j->phases, j->columns, j->clean};
     for (int64_t c = 0; c < v->channels; c++, x += v->x_plane) {
         for (int64_t i = 0; i < height; i++, band += j->line) {
             const int64_t y = y0 * v->y.step + j->y.low + i * j->y.pick;
@@ -76,7 +104,8 @@ static inline void direct_band(const direct_job *j, tile_row *band, const int8_t
 
 /** Lines of all taps at the first position of a band of this height, and where their weights lie.
  */
-static inline void direct_taps(const direct_job *j, direct_buffers *b, int64_t height)
+static inline void direct_find_taps(const direct_phase *j, direct_taps *t, const tile_row *band,
+                                    int64_t height)
 {
     const itr_conv_view *v = j->v;
     int n = 0;
@@ -85,34 +114,35 @@ static inline void direct_taps(const direct_job *j, direct_buffers *b, int64_t h
         const int64_t c = i / v->x.taps / v->y.taps;
         const int64_t x = v->x.at0 + tx * v->x.at_step - j->x.low;
         const int64_t y = v->y.at0 + ty * v->y.at_step - j->y.low;
-        b->x[n] = b->band + (c * height + y) * j->line + x % j->phases * j->columns + x / j->phases;
-        b->f[n] = c * v->f_channel + (v->y.tap0 + ty * v->y.tap_step) * v->f_y + v->x.tap0 +
+        t->x[n] = band + (c * height + y) * j->line + x % j->phases * j->columns + x / j->phases;
+        t->f[n] = c * v->f_channel + (v->y.tap0 + ty * v->y.tap_step) * v->f_y + v->x.tap0 +
                   tx * v->x.tap_step;
     }
-    b->x[n] = b->band; /* times 0, where their number is odd */
-    b->taps = n;
+    t->x[n] = band; /* times 0, where their number is odd */
+    t->count = n;
+    t->height = height;
 }
 
 /** The weights of a row of the filter in pairs; how many. */
-static inline int direct_pairs(direct_buffers *b, const int8_t *f)
+static inline int direct_pairs(const direct_taps *t, int32_t *pair, const int8_t *f)
 {
-    for (int i = 0; i < b->taps; i += 2) {
-        const int high = i + 1 < b->taps ? f[b->f[i + 1]] : 0;
-        b->pair[i / 2] = (f[b->f[i]] & 0xFFFF) | (int32_t)((uint32_t)high << 16);
+    for (int i = 0; i < t->count; i += 2) {
+        const int high = i + 1 < t->count ? f[t->f[i + 1]] : 0;
+        pair[i / 2] = (f[t->f[i]] & 0xFFFF) | (int32_t)((uint32_t)high << 16);
     }
-    return (b->taps + 1) / 2;
+    return (t->count + 1) / 2;
 }
 
 /** The lines of one channel of the result; y: its plane. */
-static inline void direct_plane(const direct_job *j, direct_buffers *b, int pairs, int32_t *y,
-                                int64_t y0, int64_t lines)
+static inline void direct_plane(const direct_phase *j, const direct_taps *t, direct_buffers *b,
+                                int pairs, int32_t *y, int64_t y0, int64_t lines)
 {
     const itr_conv_view *v = j->v;
     const int64_t n = v->x.positions;
     for (int64_t l = 0; l < lines; l++) {
         int32_t *to = y + (v->y.to0 + (y0 + l) * v->y.to_step) * v->y_width + v->x.to0;
         const bool dense = v->x.to_step == 1;
-        direct_line(dense ? to : b->sum, b->x, b->pair, pairs, l * j->y.step * j->line, n);
+        direct_line(dense ? to : b->sum, t->x, b->pair, pairs, l * j->y.step * j->line, n);
         int64_t i = 0;
         if (v->x.to_step == 2) {
             i = direct_spread(to, b->sum, n, v->x.to0 == 1, v->y_width);
@@ -123,41 +153,58 @@ static inline void direct_plane(const direct_job *j, direct_buffers *b, int pair
     }
 }
 
+/** What a phase has in a band of an image and a group. */
+static inline void direct_item(const direct_job *j, direct_buffers *b, int phase, int64_t plane,
+                               int64_t y0)
+{
+    const direct_phase *p = &j->phase[phase];
+    const itr_conv_view *v = p->v;
+    const int64_t f_group = j->a->m / j->a->groups * (j->a->c / j->a->groups) * j->a->kh * j->a->kw;
+    const int64_t lines = tile_least(j->lines, v->y.positions - y0);
+    const int8_t *f = (const int8_t *)j->a->b + plane % j->a->groups * f_group;
+    const int8_t *x = (const int8_t *)j->a->a + plane * v->channels * v->x_plane;
+    tile_row *band = b->band + phase * j->band;
+    direct_taps *t = &b->taps[phase];
+    if (lines <= 0) {
+        return;
+    }
+    direct_band(p, band, x, y0, lines);
+    if (t->height != view_extent(&p->y, lines)) {
+        direct_find_taps(p, t, band, view_extent(&p->y, lines));
+    }
+    for (int64_t r = 0; r < j->rows; r++) {
+        const int pairs = direct_pairs(t, b->pair, f + r * v->f_row);
+        direct_plane(p, t, b, pairs, (int32_t *)j->a->y + (plane * j->rows + r) * v->y_plane, y0,
+                     lines);
+    }
+}
+
 /** Items are (image, group, band). */
 static inline void direct_range(void *user, int64_t begin, int64_t end)
 {
     const direct_job *j = (const direct_job *)user;
-    const itr_conv_view *v = j->v;
-    const int64_t f_group = j->a->m / j->a->groups * (j->a->c / j->a->groups) * j->a->kh * j->a->kw;
-    int64_t height = 0; /* that the taps were found for */
     direct_buffers b;
     tile_zeros(b.band, TILE_BAND + TILE_SLACK);
+    for (int k = 0; k < j->count; k++) {
+        b.taps[k].height = 0;
+    }
     for (int64_t i = begin; i < end; i++) {
-        const int64_t plane = i / j->bands, y0 = i % j->bands * j->lines;
-        const int64_t lines = tile_least(j->lines, v->y.positions - y0);
-        const int8_t *f = (const int8_t *)j->a->b + plane % j->a->groups * f_group;
-        direct_band(j, b.band, (const int8_t *)j->a->a + plane * v->channels * v->x_plane, y0,
-                    lines);
-        if (height != view_extent(&j->y, lines)) {
-            height = view_extent(&j->y, lines);
-            direct_taps(j, &b, height);
-        }
-        for (int64_t r = 0; r < v->rows; r++) {
-            const int pairs = direct_pairs(&b, f + r * v->f_row);
-            direct_plane(j, &b, pairs, (int32_t *)j->a->y + (plane * v->rows + r) * v->y_plane, y0,
-                         lines);
+        for (int k = 0; k < j->count; k++) {
+            direct_item(j, &b, k, i / j->bands, i % j->bands * j->lines);
         }
     }
 }
 
-/** False: it is not for this, or the lines are too long. */
-static inline bool direct_run(const itr_conv_args *a, const itr_conv_view *v, tile_type t)
+/** `count` views of one result. False: it is not for this, or the lines are too long. */
+static inline bool direct_run(const itr_conv_args *a, const itr_conv_view *v, int count,
+                              tile_type t)
 {
     direct_job j;
-    if (t.in16 || t.out64 || !tile_is_direct(a) || !direct_plan(&j, a, v)) {
+    if (t.in16 || t.out64 || !tile_is_direct(a) || count > DIRECT_PHASES ||
+        !direct_plan(&j, a, v, count)) {
         return false;
     }
-    itr_parallel(a->pool, a->n * a->groups * j.bands, 1, direct_range, &j);
+    itr_parallel(a->pool, j.planes * j.bands, 1, direct_range, &j);
     return true;
 }
 
