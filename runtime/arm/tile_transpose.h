@@ -67,8 +67,10 @@ static inline void tile_load_sums(int32x4_t r[4], const int32_t *sum)
     r[3] = vzip2q_s32(b, d);
 }
 
+#define TILE_SCATTER 8
+
 /** Sums of 8 rows x n <= 8 lanes, added to or stored at y[lane * step + row]. */
-static inline void tile_scatter8(int32_t *y, int64_t step, const int32_t *sum, int n, bool add)
+static inline void tile_scatter_block(int32_t *y, int64_t step, const int32_t *sum, int n, bool add)
 {
     for (int block = 0; block < 4; block++) {
         const int row = block % 2 * 4, lane = block / 2 * 4;
@@ -93,7 +95,7 @@ static inline void tile_spread(int32_t *to, int32x4_t x, bool add, bool odd)
     vst2q_s32(to, was);
 }
 
-/** The same as tile_scatter8 at y[lane * step + 2 * row + odd]; what is between stays. */
+/** The same of 8 rows at y[lane * step + 2 * row + odd]; what is between stays. */
 static inline void tile_scatter8_by2(int32_t *y, int64_t step, const int32_t *sum, int n, bool add,
                                      bool odd)
 {

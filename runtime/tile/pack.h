@@ -341,19 +341,20 @@ static inline void tile_scatter(const tile_out *o, tile_type t, const int32_t *s
         tile_store_rows(o, sum, rows, lanes);
         return;
     }
-    int64_t fast = t.out64 ? 0 : rows / 8 * 8;
+    const int block = o->row_step == 1 ? TILE_SCATTER : 8;
+    int64_t fast = t.out64 ? 0 : rows / block * block;
     if (o->row_step == 2) {
         fast = tile_least(fast, o->room / 16 * 8);
     } else if (o->row_step != 1) {
         fast = 0;
     }
-    for (int64_t l = 0; fast > 0 && l < lanes; l += 8) { /* whole cache lines of 8 lanes */
-        const int n = (int)tile_least(lanes - l, 8);
+    for (int64_t l = 0; fast > 0 && l < lanes; l += block) { /* whole cache lines */
+        const int n = (int)tile_least(lanes - l, block);
         int32_t *to = (int32_t *)o->y + l * o->lane_step;
-        for (int64_t r = 0; r < fast; r += 8) {
+        for (int64_t r = 0; r < fast; r += block) {
             const int32_t *from = sum + r * TILE_LANES + l;
             if (o->row_step == 1) {
-                tile_scatter8(to + r, o->lane_step, from, n, o->add);
+                tile_scatter_block(to + r, o->lane_step, from, n, o->add);
             } else {
                 tile_scatter8_by2(to + 2 * r - o->odd, o->lane_step, from, n, o->add, o->odd == 1);
             }

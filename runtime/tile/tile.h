@@ -26,7 +26,9 @@
  *   tile_widen(), tile_widen_even()   int8 as elements of rows
  *   tile_pixels16()        16 pixels of 16 planes as rows with channels innermost
  *   tile_panel_rows16(), tile_panel_unit()   int8 into panels
- *   tile_scatter8(), tile_scatter8_by2()   sums of 8 rows and 8 lanes to where lanes are apart
+ *   TILE_SCATTER           8 or 16
+ *   tile_scatter_block()   sums of so many rows and lanes to where lanes are apart
+ *   tile_scatter8_by2()    the same of 8, every other element
  *
  * Operands of 16 bits: lanes f = 256 * high + low, 0 <= low <= 255, are two panels, and a chunk of
  * at most TILE_K16 products stays within 32 bits: 255 * 32767 * 256 < 2^31. Operands of 8 bits:

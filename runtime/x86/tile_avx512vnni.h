@@ -5,6 +5,7 @@
 #define ITR_X86_TILE_AVX512VNNI_H
 
 #define TILE_ROWS 8
+#define TILE_SCATTER 16
 
 #include "tile_bytes.h"
 
@@ -96,6 +97,47 @@ static inline int64_t tile_widen_even(tile_row *to, const int8_t *from, int64_t 
         i = n;
     }
     return i;
+}
+
+/** 16 registers of 16 int32, transposed. */
+static inline void tile_transpose16(__m512i r[16])
+{
+    __m512i t[16];
+    for (int i = 0; i < 8; i++) {
+        t[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
+        t[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
+    }
+    /* part p of register 4 i + k: lines 4 i to 4 i + 3 of column 4 p + k */
+    for (int i = 0; i < 4; i++) {
+        r[4 * i] = _mm512_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
+        r[4 * i + 1] = _mm512_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
+        r[4 * i + 2] = _mm512_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);
+        r[4 * i + 3] = _mm512_unpackhi_epi64(t[4 * i + 1], t[4 * i + 3]);
+    }
+    for (int k = 0; k < 4; k++) {
+        const __m512i a = _mm512_shuffle_i32x4(r[k], r[k + 4], 0x88);
+        const __m512i b = _mm512_shuffle_i32x4(r[k], r[k + 4], 0xDD);
+        const __m512i c = _mm512_shuffle_i32x4(r[k + 8], r[k + 12], 0x88);
+        const __m512i d = _mm512_shuffle_i32x4(r[k + 8], r[k + 12], 0xDD);
+        r[k] = _mm512_shuffle_i32x4(a, c, 0x88);
+        r[k + 4] = _mm512_shuffle_i32x4(b, d, 0x88);
+        r[k + 8] = _mm512_shuffle_i32x4(a, c, 0xDD);
+        r[k + 12] = _mm512_shuffle_i32x4(b, d, 0xDD);
+    }
+}
+
+/** Sums of 16 rows x n <= 16 lanes, added to or stored at y[lane * step + row]. */
+static inline void tile_scatter_block(int32_t *y, int64_t step, const int32_t *sum, int n, bool add)
+{
+    __m512i r[16];
+    for (int i = 0; i < 16; i++) {
+        r[i] = tile_load512(sum + i * TILE_LANES);
+    }
+    tile_transpose16(r);
+    for (int i = 0; i < n; i++) {
+        int32_t *to = y + i * step;
+        _mm512_storeu_si512(to, add ? _mm512_add_epi32(tile_load512(to), r[i]) : r[i]);
+    }
 }
 
 /** 16 elements of k of 16 lanes whose rows are `lane` apart: 4 units of a panel. */

@@ -73,8 +73,11 @@ static inline void tile_transpose8(__m256i r[8])
     }
 }
 
+#ifndef TILE_SCATTER
+#define TILE_SCATTER 8
+
 /** Sums of 8 rows x n <= 8 lanes, added to or stored at y[lane * step + row]. */
-static inline void tile_scatter8(int32_t *y, int64_t step, const int32_t *sum, int n, bool add)
+static inline void tile_scatter_block(int32_t *y, int64_t step, const int32_t *sum, int n, bool add)
 {
     __m256i r[8];
     for (int i = 0; i < 8; i++) {
@@ -86,6 +89,8 @@ static inline void tile_scatter8(int32_t *y, int64_t step, const int32_t *sum, i
         tile_store(to, add ? _mm256_add_epi32(tile_load(to), r[i]) : r[i]);
     }
 }
+
+#endif
 
 /** to[2 * i + odd] = or += x[i]; the elements between stay as they are. */
 static inline void tile_spread(int32_t *to, __m256i x, bool add, bool odd)
@@ -102,7 +107,7 @@ static inline void tile_spread(int32_t *to, __m256i x, bool add, bool odd)
     tile_store(to + 8, _mm256_blendv_epi8(was[1], b, ours));
 }
 
-/** The same as tile_scatter8 at y[lane * step + 2 * row + odd]; what is between stays. */
+/** The same of 8 rows at y[lane * step + 2 * row + odd]; what is between stays. */
 static inline void tile_scatter8_by2(int32_t *y, int64_t step, const int32_t *sum, int n, bool add,
                                      bool odd)
 {
