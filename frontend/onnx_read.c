@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "frontend/onnx_model.h"
+#include "frontend/onnx_part.h"
 
 /* protobuf-c recurses once a level of nesting without a limit of its own. Real models nest a few
  * levels a subgraph. */
@@ -183,6 +184,7 @@ itc_status itc_onnx_read_memory(itc_ctx *ctx, const void *bytes, size_t n, itc_o
         return s;
     }
     itc_sha256(bytes, n, m->hash);
+    itc_onnx_part(ctx, m);
     *out = m;
     return ITC_OK;
 }

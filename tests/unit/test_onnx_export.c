@@ -333,6 +333,33 @@ static void the_rest_stays(void **state)
     assert_memory_equal(in, out, n_in);
 }
 
+/* A variance that is a scale as well: trained apart, it is written apart. */
+static void a_statistic_of_its_own(void **state)
+{
+    fixture *f = *state;
+    const float ones[] = {1, 1}, zeros[] = {0, 0}, new[] = {3, 4};
+    onnx_build_floats(f->b, "ones", "2", ones);
+    onnx_build_floats(f->b, "zeros", "2", zeros);
+    onnx_build_node(f->b, "BatchNormalization", "x ones zeros zeros ones", "y");
+    const itc_onnx_tensor_update u = {"ones.statistic", floats(f, 2, new)};
+    const Onnx__GraphProto *g = exported(f, 1, &u);
+    assert_string_equal(g->node[0]->input[1], "ones");
+    assert_string_equal(g->node[0]->input[4], "ones.statistic");
+    assert_int_equal(g->n_initializer, 4);
+    assert_string_equal(g->initializer[0]->name, "ones");
+    assert_float_equal(g->initializer[0]->float_data[0], 1, 0);
+    const Onnx__TensorProto *t = NULL;
+    for (size_t i = 0; i < g->n_initializer; i++) {
+        t = strcmp(g->initializer[i]->name, "ones.statistic") == 0 ? g->initializer[i] : t;
+    }
+    assert_non_null(t);
+    float got[2];
+    assert_int_equal(t->raw_data.len, sizeof got);
+    memcpy(got, t->raw_data.data, sizeof got); /* little-endian, as the machine of this test */
+    assert_float_equal(got[0], 3, 0);
+    assert_float_equal(got[1], 4, 0);
+}
+
 static void unwritable_output(void **state)
 {
     fixture *f = *state;
@@ -362,6 +389,7 @@ int main(void)
         TEST(inference_form_of_dropout),
         TEST(inference_form_of_subgraphs),
         TEST(the_rest_stays),
+        TEST(a_statistic_of_its_own),
         TEST(unwritable_output),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
