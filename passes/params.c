@@ -2,8 +2,8 @@
  * params: which tensors are trained, state or constant.
  *
  * Invariant: afterwards each initializer that reaches a parameter operand (a weight, bias, scale
- * or embedding; through data movement, or shifted and scaled by initializers alone, as weights are
- * that a model standardises) or that is joined with data (a class token) is PARAM,
+ * or embedding; through data movement and functions, or shifted and scaled by initializers alone,
+ * as weights are that a model standardises) or that is joined with data (a class token) is PARAM,
  * each that reaches a running statistic is STAT, the others stay CONST; `reason` says why, for
  * `check`. Linear in the graph's size, times the initializers that are joined in one.
  */
@@ -70,6 +70,37 @@ static bool is_mask(const itc_value *c)
     return false;
 }
 
+/** Whether the name is one that exporters give to what they computed, rather than a parameter's. */
+static bool is_exporters_own(const itc_value *c)
+{
+    static const char *const names[] = {"val_[0-9]*", "onnx::*", "*const_fold*"};
+    bool own = false;
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && !own; i++) {
+        own = fnmatch(names[i], c->onnx ? c->onnx : c->name, 0) == 0;
+    }
+    return own;
+}
+
+/** A number, also as a tensor of one element: the scale of attention's scores, for instance. A
+ * parameter of one element has a name. */
+static bool is_number(const itc_value *c)
+{
+    return c->type.rank == 0 || (c->data && c->data->count == 1 && is_exporters_own(c));
+}
+
+/** Ones or zeros where an operator must have a scale or a bias and the model has none. */
+static bool is_neutral(const itc_value *c, bool constant_node)
+{
+    const double first =
+        c->data && c->data->data && c->data->count > 0 ? itc_tensor_get(c->data, 0) : -1;
+    bool neutral =
+        c->type.rank == 1 && (first == 0 || first == 1) && (constant_node || is_exporters_own(c));
+    for (int64_t i = 1; neutral && i < c->data->count; i++) {
+        neutral = itc_tensor_get(c->data, i) == first;
+    }
+    return neutral;
+}
+
 static void mark(itc_graph *g, const itc_node *n, itc_value *c, itc_role_in role)
 {
     if (c->kind != ITC_VALUE_CONST || c->type.dtype != ITC_F32) {
@@ -80,11 +111,14 @@ static void mark(itc_graph *g, const itc_node *n, itc_value *c, itc_role_in role
         c->reason = itc_format(g->ctx, "mask of %s", node_label(g->ctx, n));
         return;
     }
+    if (role == ITC_IN_PARAM && is_neutral(c, constant_node)) {
+        c->reason = "ones or zeros that the exporter wrote for no parameter";
+        return;
+    }
     if (role == ITC_IN_STAT) {
         c->kind = ITC_VALUE_STAT;
         c->reason = itc_format(g->ctx, "statistics of %s", node_label(g->ctx, n));
-    } else if (role == ITC_IN_PARAM ||
-               (role == ITC_IN_WEAK && !constant_node && c->type.rank > 0)) {
+    } else if (role == ITC_IN_PARAM || (role == ITC_IN_WEAK && !constant_node && !is_number(c))) {
         c->kind = ITC_VALUE_PARAM;
         c->reason = itc_format(g->ctx, "parameter of %s", node_label(g->ctx, n));
     }
@@ -177,11 +211,17 @@ static bool moves(const itc_node *n, int i)
     return n->in[i] && itc_op_role(n->op, i) == ITC_IN_PASS;
 }
 
-/** Whether operand i of a node without data of run time is shifted or scaled. */
+/** Whether operand i of a node without data of run time is shifted, scaled or combined. */
 static bool computes(const itc_node *n, int i)
 {
     const itc_role_in role = itc_op_role(n->op, i);
-    return n->in[i] && (role == ITC_IN_PART || role == ITC_IN_WEAK);
+    return n->in[i] && (role == ITC_IN_PART || role == ITC_IN_WEAK || role == ITC_IN_DATA);
+}
+
+/** Whether a node without data of run time is a function of operand i alone: exp(log_scale). */
+static bool bends(const itc_node *n, int i)
+{
+    return n->n_in == 1 && n->in[i] && itc_op_role(n->op, i) == ITC_IN_DATA;
 }
 
 /** What the visit knows so far, by value. */
@@ -207,8 +247,9 @@ static origins passed_on(search *s, const itc_node *n, int number)
     }
     all.list = ITC_NEW_ARRAY(s->g->ctx, origin, count);
     for (int i = 0; i < n->n_in; i++) {
-        const bool computed = at_rest && computes(n, i);
-        for (int k = 0; (moves(n, i) || computed) && k < s->of[n->in[i]->id].n; k++) {
+        const bool bent = at_rest && bends(n, i);
+        const bool computed = at_rest && !bent && computes(n, i);
+        for (int k = 0; (moves(n, i) || bent || computed) && k < s->of[n->in[i]->id].n; k++) {
             const origin *o = &s->of[n->in[i]->id].list[k];
             if (s->taken[o->v->id] != number) {
                 s->taken[o->v->id] = number;
