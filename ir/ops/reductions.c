@@ -68,16 +68,23 @@ static itc_status too_large(itc_graph *g, const itc_node *n, const itc_type *t)
     return itc_error(g->ctx, n, ITC_RANGE, "E0224", "%s is too large", itc_type_text(g->ctx, t));
 }
 
-/** Sums over nothing are 0, largest elements are none. */
+/** Whether nothing is reduced to each result. */
+static bool is_empty(const itc_type *t, uint32_t mask)
+{
+    bool empty = false;
+    for (int i = 0; i < t->rank; i++) {
+        empty = empty || ((mask >> i & 1) != 0 && t->dim[i].size == 0);
+    }
+    return empty;
+}
+
+/** Sums over nothing are 0; of other kinds and types there is no result. */
 static itc_status check_elements(itc_graph *g, const itc_node *n, const itc_type *t, uint32_t mask)
 {
-    for (int i = 0; i < t->rank; i++) {
-        if ((mask >> i & 1) != 0 && t->dim[i].size == 0) {
-            return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0201",
-                             "%s over no elements (axis %d) is not supported", n->op->name, i);
-        }
-    }
-    return ITC_OK;
+    return is_empty(t, mask) ? itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0201",
+                                         "%s over no elements of %s is not supported", n->op->name,
+                                         itc_type_text(g->ctx, t))
+                             : ITC_OK;
 }
 
 /** x as [kept, reduced], its kept axes in order; a Transpose where they do not stand so. */
@@ -306,23 +313,6 @@ static itc_status build(itc_graph *g, const itc_node *n, kind k, itc_value *x, u
     return itc_type_count(&from, &all) ? ITC_OK : too_large(g, n, &from);
 }
 
-static itc_status reduce_normalize(itc_graph *g, itc_node *n, itc_value **out)
-{
-    itc_value *x = n->in[0], *y = NULL;
-    const kind k = kind_of(n);
-    uint32_t mask = 0;
-    ITC_TRY(read_axes(g, n, x->type.rank, &mask));
-    for (int i = 0; i < x->type.rank; i++) {
-        if ((mask >> i & 1) != 0 && x->type.dim[i].batch) {
-            return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0224",
-                             "a reduction over the rows N, axis %d", i);
-        }
-    }
-    const itc_type as = reduced_type(&x->type, mask, itc_int(n, "keepdims") != 0);
-    ITC_TRY(build(g, n, k, x, mask, &y));
-    return itc_view_build(g, n, y, &as, &out[0]);
-}
-
 /* ---- constants ---- */
 
 /** Adds element v to a result that starts from `neutral`. */
@@ -345,6 +335,12 @@ static double join(kind k, double sum, double v)
     default:
         return sum + v;
     }
+}
+
+/** What elements are joined to: the result of none. */
+static double neutral(kind k)
+{
+    return k == MAX ? -INFINITY : k == MIN ? INFINITY : k == PROD ? 1 : 0;
 }
 
 static double finish(kind k, double sum, double count)
@@ -389,10 +385,9 @@ static itc_status reduce_fold(itc_graph *g, itc_node *n, itc_tensor **out)
     ITC_TRY(itc_fold_tensor(g, n, x->dtype, as.rank, dim, &y));
     double *sum = ITC_NEW_ARRAY(g->ctx, double, y->count + 1);
     bool *rows = ITC_NEW_ARRAY(g->ctx, bool, y->count + 1);
-    const double start = k == MAX ? -INFINITY : k == MIN ? INFINITY : k == PROD ? 1 : 0;
     const double count = y->count > 0 ? (double)x->count / (double)y->count : 0;
     for (int64_t i = 0; i < y->count; i++) {
-        sum[i] = start;
+        sum[i] = neutral(k);
     }
     for (int64_t i = 0; i < x->count; i++) {
         const int64_t to = result_index(x, mask, i);
@@ -413,6 +408,30 @@ static itc_status reduce_fold(itc_graph *g, itc_node *n, itc_tensor **out)
     }
     out[0] = y;
     return ITC_OK;
+}
+
+/* ---- our form ---- */
+
+static itc_status reduce_normalize(itc_graph *g, itc_node *n, itc_value **out)
+{
+    itc_value *x = n->in[0], *y = NULL;
+    const kind k = kind_of(n);
+    uint32_t mask = 0;
+    ITC_TRY(read_axes(g, n, x->type.rank, &mask));
+    for (int i = 0; i < x->type.rank; i++) {
+        if ((mask >> i & 1) != 0 && x->type.dim[i].batch) {
+            return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0224",
+                             "a reduction over the rows N, axis %d", i);
+        }
+    }
+    const itc_type as = reduced_type(&x->type, mask, itc_int(n, "keepdims") != 0);
+    ITC_TRY(k == MEAN ? check_elements(g, n, &x->type, mask) : ITC_OK);
+    if (is_empty(&x->type, mask) && x->type.dtype == ITC_F32) {
+        y = itc_scalar_const(g, n, "nothing", ITC_F32, finish(k, neutral(k), 0));
+        return itc_repeat_build(g, n, y, &as, &out[0]);
+    }
+    ITC_TRY(build(g, n, k, x, mask, &y));
+    return itc_view_build(g, n, y, &as, &out[0]);
 }
 
 static itc_status not_ours(itc_graph *g, itc_node *n)
