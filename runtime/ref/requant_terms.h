@@ -20,6 +20,8 @@ enum { BLOCK = ITR_REQUANT_BLOCK, GRAIN = 8192, MAX_TERMS = 8, HEADROOM = 62 };
 typedef struct layout {
     int64_t first; /**< place of what the result's element 0 would have */
     int64_t stride[ITR_MAX_RANK], e_stride[ITR_MAX_RANK];
+    int64_t
+        carry[ITR_MAX_RANK]; /**< from the end of axis i to its start, one further along i + 1 */
 } layout;
 
 /** A term, its axes merged where they can be; axis 0 is the innermost. */
@@ -35,6 +37,7 @@ typedef struct operand {
     bool set;             /**< some exponent is set */
     bool whole;           /**< all of them are */
     bool zero;            /**< every c * x is 0 */
+    bool plain;           /**< fills the result, with one exponent */
     int width;            /**< bytes of an element that may be part of a line, else 0 */
 } operand;
 
@@ -157,6 +160,14 @@ static operand operand_of(const itr_term *t, int rank, const int64_t *shape, uin
     for (int i = 0; i < o.axes; i++) {
         o.x.first -= o.lo[i] * o.x.stride[i];
         o.f.first -= o.lo[i] * o.f.stride[i];
+    }
+    o.plain = true;
+    for (int i = 0; i < o.axes; i++) {
+        const bool inner = i + 1 < o.axes;
+        o.x.carry[i] = inner ? o.x.stride[i + 1] - o.size[i] * o.x.stride[i] : 0;
+        o.f.carry[i] = inner ? o.f.stride[i + 1] - o.size[i] * o.f.stride[i] : 0;
+        o.plain = o.plain && o.lo[i] == 0 && o.hi[i] == o.size[i];
+        o.plain = o.plain && o.x.e_stride[i] == 0 && o.f.e_stride[i] == 0;
     }
     const bool narrow = t->dtype == ITR_I8 || t->dtype == ITR_I16 || t->dtype == ITR_I32;
     o.width = narrow && o.x.stride[0] == 1 ? (int)itr_dtype_size(t->dtype) : 0;
@@ -322,9 +333,29 @@ static void move(const operand *o, run *r, int k, int64_t steps)
     r->f_e += steps * o->f.e_stride[k];
 }
 
+/** next_run of an operand that is everywhere and has one exponent. */
+static inline void next_plain_run(const operand *o, run *r, int limit)
+{
+    r->at[0] += r->n;
+    r->x += r->n * o->x.stride[0];
+    r->f += r->n * o->f.stride[0];
+    for (int k = 0; k + 1 < o->axes && r->at[k] == o->size[k]; k++) {
+        r->at[k] = 0;
+        r->at[k + 1]++;
+        r->x += o->x.carry[k];
+        r->f += o->f.carry[k];
+    }
+    const int64_t left = o->size[0] - r->at[0];
+    r->n = left < limit ? (int)left : limit;
+}
+
 /** Passes what r covers, then sets how far it goes on, at most `limit` elements. */
 static void next_run(const operand *o, run *r, int limit)
 {
+    if (o->plain) {
+        next_plain_run(o, r, limit);
+        return;
+    }
     move(o, r, 0, r->n);
     for (int k = 0; k + 1 < o->axes && r->at[k] == o->size[k]; k++) {
         move(o, r, k, -o->size[k]);
