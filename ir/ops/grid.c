@@ -315,13 +315,13 @@ static itc_status read_sampler(itc_graph *g, const itc_node *n, sampler *s)
     s->taps = modes[m].taps;
     s->first = modes[m].first;
     s->nearest = s->taps == 1;
-    bool fits = grid->rank == x->rank && itc_dim_equal(grid->dim[0], x->dim[0]) &&
+    bool good = grid->rank == x->rank && itc_dim_equal(grid->dim[0], x->dim[0]) &&
                 itc_dim_equal(grid->dim[axes + 1], itc_dim_of(axes)) &&
                 itc_dims_product(axes, grid->dim + 1, &s->results) && !s->results.batch;
-    for (int i = 1; fits && i < x->rank; i++) {
-        fits = !x->dim[i].batch && x->dim[i].size >= 1;
+    for (int i = 1; good && i < x->rank; i++) {
+        good = !x->dim[i].batch && x->dim[i].size >= 1;
     }
-    return fits ? ITC_OK
+    return good ? ITC_OK
                 : itc_error(g->ctx, n, ITC_SHAPE, "E0220", "%s is no grid for %s",
                             itc_type_text(g->ctx, grid), itc_type_text(g->ctx, x));
 }
@@ -423,12 +423,39 @@ static bool is_type(const itc_value *v, int rank, const itc_dim *dim)
     return same;
 }
 
-/** Attributes, and that all operands fit x [rows, C, H, W] and the filter [M, C/groups, h, w]. */
+/** Whether the operands fit x [rows, C, H, W], the filter [M, C/groups, h, w] and the attributes.
+ */
+static bool fits(const itc_node *n, deform *d, const int64_t *kernel)
+{
+    const itc_dim *x = n->in[0]->type.dim, *f = n->in[1]->type.dim, *o = n->in[2]->type.dim;
+    const int64_t *pads = NULL;
+    const bool padded = itc_ints(n, "pads", &pads) == 4;
+    if (d->groups < 1 || d->parts < 1 || x[1].batch || x[1].size % d->parts != 0 ||
+        x[1].size % d->groups != 0 || f[1].size != x[1].size / d->groups || f[0].size < 1 ||
+        f[0].size % d->groups != 0 || kernel[0] != f[2].size || kernel[1] != f[3].size ||
+        !itc_size_mul(f[2].size, f[3].size, &d->taps) || d->taps > INT32_MAX / 2 / d->parts ||
+        !itc_size_mul(o[2].size, o[3].size, &d->area)) {
+        return false;
+    }
+    for (int i = 0; i < 2; i++) {
+        const int64_t end = padded ? pads[2 + i] : 0;
+        const int64_t seen = (f[2 + i].size - 1) * d->dilation[i] + 1;
+        const int64_t all = x[2 + i].size + d->begin[i] + (end <= INT32_MAX ? end : 0);
+        if (end < 0 || end > INT32_MAX || x[2 + i].batch || f[i].batch || f[2 + i].batch ||
+            all < seen || !itc_dim_equal(o[2 + i], itc_dim_of((all - seen) / d->stride[i] + 1))) {
+            return false;
+        }
+    }
+    const itc_dim offsets[4] = {x[0], itc_dim_of(d->parts * d->taps * 2), o[2], o[3]};
+    const itc_dim masks[4] = {x[0], itc_dim_of(d->parts * d->taps), o[2], o[3]};
+    return is_type(n->in[2], 4, offsets) &&
+           (n->n_in < 5 || !n->in[4] || is_type(n->in[4], 4, masks));
+}
+
 static itc_status read_deform(const sampler *s, deform *d)
 {
     const itc_node *n = s->n;
-    const itc_dim *x = n->in[0]->type.dim, *f = n->in[1]->type.dim, *o = n->in[2]->type.dim;
-    int64_t kernel[2] = {f[2].size, f[3].size};
+    int64_t kernel[2] = {n->in[1]->type.dim[2].size, n->in[1]->type.dim[3].size};
     ITC_TRY(read_pair(s, "strides", 2, 1, 1, d->stride));
     ITC_TRY(read_pair(s, "dilations", 2, 1, 1, d->dilation));
     ITC_TRY(read_pair(s, "pads", 4, 0, 0, d->begin));
@@ -437,30 +464,14 @@ static itc_status read_deform(const sampler *s, deform *d)
     }
     d->groups = itc_int(n, "group");
     d->parts = itc_int(n, "offset_group");
-    const int64_t *pads = NULL;
-    const bool padded = itc_ints(n, "pads", &pads) == 4;
-    bool fits = d->groups >= 1 && d->parts >= 1 && !x[1].batch && x[1].size % d->parts == 0 &&
-                x[1].size % d->groups == 0 && f[1].size == x[1].size / d->groups &&
-                f[0].size >= 1 && f[0].size % d->groups == 0 && kernel[0] == f[2].size &&
-                kernel[1] == f[3].size && itc_size_mul(f[2].size, f[3].size, &d->taps) &&
-                itc_size_mul(o[2].size, o[3].size, &d->area) &&
-                d->taps <= INT32_MAX / 2 / d->parts && (!padded || (pads[2] >= 0 && pads[3] >= 0));
-    for (int i = 0; fits && i < 2; i++) {
-        const int64_t all = x[2 + i].size + d->begin[i] + (padded ? pads[2 + i] : 0);
-        const int64_t seen = (f[2 + i].size - 1) * d->dilation[i] + 1;
-        fits = !x[2 + i].batch && !f[i].batch && !f[2 + i].batch && all >= seen &&
-               itc_dim_equal(o[2 + i], itc_dim_of((all - seen) / d->stride[i] + 1));
+    if (!fits(n, d, kernel)) {
+        return itc_error(s->g->ctx, n, ITC_SHAPE, "E0220", "%s and %s do not fit %s",
+                         itc_type_text(s->g->ctx, &n->in[1]->type),
+                         itc_type_text(s->g->ctx, &n->in[2]->type),
+                         itc_type_text(s->g->ctx, &n->in[0]->type));
     }
-    const itc_dim offsets[4] = {x[0], itc_dim_of(d->parts * d->taps * 2), o[2], o[3]};
-    const itc_dim masks[4] = {x[0], itc_dim_of(d->parts * d->taps), o[2], o[3]};
-    fits = fits && is_type(n->in[2], 4, offsets) &&
-           (n->n_in < 5 || !n->in[4] || is_type(n->in[4], 4, masks));
-    d->images = itc_dim_mul(x[0], itc_dim_of(d->parts));
-    return fits ? ITC_OK
-                : itc_error(s->g->ctx, n, ITC_SHAPE, "E0220", "%s and %s do not fit %s",
-                            itc_type_text(s->g->ctx, &n->in[1]->type),
-                            itc_type_text(s->g->ctx, &n->in[2]->type),
-                            itc_type_text(s->g->ctx, &n->in[0]->type));
+    d->images = itc_dim_mul(n->in[0]->type.dim[0], itc_dim_of(d->parts));
+    return ITC_OK;
 }
 
 /** Where tap t of result i looks on an axis without its offset. */

@@ -609,7 +609,7 @@ static void every_operator_is_covered(void **state)
     /* arithmetic on shapes, and what only folds */
     static const char *const constant = " Shape Size Constant ConstantOfShape EyeLike Range "
                                         " HannWindow HammingWindow BlackmanWindow MelWeightMatrix "
-                                        " NonZero ArgMin Hardmax "
+                                        " NonZero Unique ArgMin Hardmax "
                                         /* of integers: tests/unit/test_plain.c */
                                         " BitShift BitwiseAnd BitwiseOr BitwiseXor "
                                         /* their slope is 0 wherever they have one */
