@@ -693,22 +693,41 @@ static int joint_run(const sum *s, cursor *c, int limit)
     return n;
 }
 
-/** Adds a term's run to the line; false: it is neither a number nor a piece that there is room for.
+/**
+ * Adds a run of one number to the line, rounded where it lies below the sum's exponent; false:
+ * each of its elements is rounded at random.
  */
-static bool add_to_line(const operand *o, const run *r, int64_t e, bool wide, line *l)
+static bool add_number(const operand *o, const run *r, int64_t gap, const mode *m, line *l)
 {
     const itr_term *t = o->term;
-    const int64_t gap = gap_of(o, r, e);
-    int64_t f = t->c.m;
-    if (gap < 0 || (t->f && o->f.stride[0] != 0)) {
+    const int64_t f = t->f ? itr_wrap_mul64(t->c.m, factor_of(o, r)) : t->c.m;
+    if (gap < 0 && (m->stochastic || o->bits > HEADROOM)) {
         return false;
     }
-    f = t->f ? itr_wrap_mul64(f, factor_of(o, r)) : f;
-    if (o->x.stride[0] == 0) {
+    if (gap >= -HEADROOM) {
         const int64_t x = itr_wrap_mul64(itr_term_integer(t, r->x), f);
-        l->number += itr_shl64(x, (int)gap);
-        return true;
+        l->number += gap < 0 ? itr_round_nearest(x, (int)-gap) : itr_shl64(x, (int)gap);
     }
+    return true;
+}
+
+/** Adds a term's run to the line; false: it is neither a number nor a piece that there is room for.
+ */
+static bool add_to_line(const sum *s, const operand *o, const run *r, line *l)
+{
+    const itr_term *t = o->term;
+    const int64_t gap = gap_of(o, r, s->e);
+    const bool wide = !s->fits32;
+    if (t->f && o->f.stride[0] != 0) {
+        return false;
+    }
+    if (o->x.stride[0] == 0) {
+        return add_number(o, r, gap, &s->mode, l);
+    }
+    if (gap < 0) {
+        return false;
+    }
+    int64_t f = t->f ? itr_wrap_mul64(t->c.m, factor_of(o, r)) : t->c.m;
     f = wide ? f : itr_shl64(f, (int)gap);
     const int width = o->width;
     if (width == 0 || l->pieces == 2 || f != (int32_t)f) {
@@ -731,7 +750,7 @@ static void line_of(const sum *s, const cursor *c, line *l)
     l->rest = 0;
     l->p[0].width = 0;
     for (int t = 0; t < s->terms; t++) {
-        if (!c->r[t].outside && !add_to_line(&s->op[t], &c->r[t], s->e, !s->fits32, l)) {
+        if (!c->r[t].outside && !add_to_line(s, &s->op[t], &c->r[t], l)) {
             l->rest |= (uint32_t)1 << t;
         }
     }
