@@ -43,7 +43,7 @@ static itc_status cropped_type(itc_graph *g, const itc_node *n, itc_type *t)
         if (d.batch || t->dim[axis].batch) {
             return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0224", "rows N cut or filled");
         }
-        if (d.size < 1) {
+        if (d.size < 1 || d.size > INT32_MAX) {
             return itc_error(g->ctx, n, ITC_RANGE, "E0221", "extent %lld", (long long)d.size);
         }
         t->dim[axis] = d;

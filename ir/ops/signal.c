@@ -139,7 +139,8 @@ static itc_status mel_fold(itc_graph *g, itc_node *n, itc_tensor **out)
         const itc_tensor *t = itc_operand_const(n, 3 + i);
         edge[i] = t && t->data && t->count == 1 ? itc_tensor_get(t, 0) : NAN;
     }
-    const bool good = bins >= 1 && bins <= MAX_MATRIX && length >= 1 && rate >= 1 && edge[0] >= 0;
+    const bool good = bins >= 1 && bins <= MAX_MATRIX && length >= 1 && length <= MAX_MATRIX &&
+                      rate >= 1 && edge[0] >= 0;
     int64_t *at = ITC_NEW_ARRAY(g->ctx, int64_t, good ? bins + 2 : 1);
     if (!good || !mel_bins(bins + 2, length, (double)rate, edge, at)) {
         return itc_error(g->ctx, n, ITC_RANGE, "E0221",
