@@ -63,6 +63,24 @@ static int read_dims(const itc_options *o, itc_import_dim **out)
     return n;
 }
 
+/** --input likewise. */
+static int read_fixed(const itc_options *o, itc_import_fixed **out)
+{
+    int n = 0, cap = 0;
+    itc_import_fixed *fixed = NULL;
+    for (const char *text = o->value[ITC_OPT_input]; *text;) {
+        const size_t len = strcspn(text, ";");
+        char *item = itc_strndup(o->ctx, text, len);
+        char *equals = strrchr(item, '=');
+        *equals = '\0';
+        const itc_import_fixed f = {item, strtod(equals + 1, NULL)};
+        ITC_PUSH(o->ctx, fixed, n, cap, f);
+        text += len + (text[len] == ';');
+    }
+    *out = fixed;
+    return n;
+}
+
 itc_status itc_driver_load(const itc_options *o, const char *path, itc_graph **out)
 {
     if (is_text(path)) {
@@ -70,7 +88,10 @@ itc_status itc_driver_load(const itc_options *o, const char *path, itc_graph **o
     }
     itc_import_dim *dims = NULL;
     const int n = read_dims(o, &dims);
-    const itc_import_options import = {.dims = dims, .n_dims = n};
+    itc_import_fixed *fixed = NULL;
+    const int n_fixed = read_fixed(o, &fixed);
+    const itc_import_options import = {
+        .dims = dims, .n_dims = n, .fixed = fixed, .n_fixed = n_fixed};
     itc_onnx_model *model = NULL;
     ITC_TRY(itc_onnx_read(o->ctx, path, &model));
     const itc_status s = itc_onnx_import(o->ctx, model, &import, out);

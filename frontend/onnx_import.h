@@ -20,6 +20,12 @@ typedef struct itc_import_dim {
     int64_t size;
 } itc_import_dim;
 
+/** --input NAME=VALUE: the input is a constant, each of its elements this number. */
+typedef struct itc_import_fixed {
+    const char *name;
+    double value;
+} itc_import_fixed;
+
 /** The extents of an input as a whole. */
 typedef struct itc_import_shape {
     const char *name;
@@ -31,6 +37,8 @@ typedef struct itc_import_shape {
 typedef struct itc_import_options {
     const itc_import_dim *dims;
     int n_dims;
+    const itc_import_fixed *fixed;
+    int n_fixed;
     /** Not NULL: one for each input. Then there is no batch axis: a call brings whole tensors. */
     const itc_import_shape *shapes;
     int n_shapes;

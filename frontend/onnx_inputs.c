@@ -4,6 +4,7 @@
  * A trainer's samples are rows: an input whose batch is another axis than the first (sequences as
  * [time, batch, features]) is an input with the batch first, and a Transpose behind it.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -110,6 +111,93 @@ static itc_status read_input(itc_importer *im, const Onnx__ValueInfoProto *p, in
     in->rank = (int)t->shape->n_dim;
     for (int i = 0; i < in->rank; i++) {
         ITC_TRY(input_axis(im, in, i, t->shape->dim[i], &in->axis[i]));
+    }
+    return ITC_OK;
+}
+
+/* ---- inputs that are numbers ---- */
+
+static const itc_import_fixed *find_fixed(const itc_importer *im, const char *name)
+{
+    for (int i = 0; i < im->options->n_fixed; i++) {
+        if (strcmp(im->options->fixed[i].name, name) == 0) {
+            return &im->options->fixed[i];
+        }
+    }
+    return NULL;
+}
+
+/** Fills a new constant of the input's type; false: the type cannot hold the number. */
+static bool fill(itc_tensor *t, double v)
+{
+    if (t->dtype != ITC_F32 && (v != floor(v) || fabs(v) > 9007199254740992.0)) {
+        return false;
+    }
+    for (int64_t i = 0; i < t->count; i++) {
+        if (t->dtype == ITC_F32) {
+            ((float *)t->data)[i] = (float)v;
+        } else if (t->dtype == ITC_I64) {
+            ((int64_t *)t->data)[i] = (int64_t)v;
+        } else {
+            ((uint8_t *)t->data)[i] = v != 0;
+        }
+    }
+    return true;
+}
+
+/** The input as a constant; its extents must be known. */
+static itc_status fix_input(itc_importer *im, itc_scope *scope, const input *in,
+                            const itc_import_fixed *to)
+{
+    enum { MANY = 1 << 24 };
+    int64_t dim[ITC_MAX_RANK], count = 1;
+    for (int i = 0; i < in->rank; i++) {
+        dim[i] = in->axis[i].size;
+        if (dim[i] < 0) {
+            return itc_error(im->ctx, NULL, ITC_SHAPE, "E0230",
+                             "--input %s: axis %d of the input has no extent", in->name, i);
+        }
+        if (!itc_size_mul(count, dim[i], &count) || count > MANY) {
+            return itc_error(im->ctx, NULL, ITC_RANGE, "E0230",
+                             "--input %s: the input has more than %d elements", in->name, MANY);
+        }
+    }
+    const bool plain = in->dtype == ITC_F32 || in->dtype == ITC_I64 || in->dtype == ITC_BOOL;
+    itc_tensor *t = itc_tensor_new(im->ctx, plain ? in->dtype : ITC_I64, in->rank, dim);
+    if (!fill(t, to->value)) {
+        return itc_error(im->ctx, NULL, ITC_RANGE, "E0230",
+                         "--input %s: the input takes integers, not %g", in->name, to->value);
+    }
+    itc_value *v = itc_const_new(im->g, in->name, t);
+    v->reason = "given by --input";
+    itc_scope_bind_value(scope, in->name, v);
+    return ITC_OK;
+}
+
+/** Binds those inputs and takes them off the list. */
+static itc_status fix_inputs(itc_importer *im, itc_scope *scope, input_list *list)
+{
+    int kept = 0, fixed = 0;
+    for (int i = 0; i < list->n; i++) {
+        const itc_import_fixed *to = find_fixed(im, list->v[i].name);
+        if (to && !itc_scope_own(scope, list->v[i].name)) {
+            ITC_TRY(fix_input(im, scope, &list->v[i], to));
+            fixed++;
+        } else {
+            list->v[kept++] = list->v[i];
+        }
+    }
+    list->n = kept;
+    for (int k = 0; k < im->options->n_fixed; k++) {
+        if (!itc_scope_own(scope, im->options->fixed[k].name)) {
+            return itc_error(im->ctx, NULL, ITC_RANGE, "E0230",
+                             "--input %s: the model has no input of this name",
+                             im->options->fixed[k].name);
+        }
+    }
+    if (list->n == 0 && fixed > 0) {
+        return itc_error(im->ctx, NULL, ITC_UNSUPPORTED, "E0209",
+                         "--input fixes every input: there is nothing to train on");
     }
     return ITC_OK;
 }
@@ -371,6 +459,7 @@ itc_status itc_onnx_import_inputs(itc_importer *im, itc_scope *scope)
 {
     input_list list = {0};
     ITC_TRY(read_inputs(im, &list));
+    ITC_TRY(fix_inputs(im, scope, &list));
     if (!im->options->shapes) {
         ITC_TRY(find_batch(im, &list));
     }

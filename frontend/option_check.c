@@ -1,5 +1,8 @@
 #include "frontend/option_check.h"
 
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "passes/optimizer.h"
@@ -171,6 +174,17 @@ itc_status itc_check_norm(itc_ctx *ctx, const itc_option_def *d, const char *val
 itc_status itc_check_init(itc_ctx *ctx, const itc_option_def *d, const char *value)
 {
     return check_word(ctx, d, value, strlen(value), "keep|kaiming|xavier", "");
+}
+
+itc_status itc_check_input(itc_ctx *ctx, const itc_option_def *d, const char *value)
+{
+    const char *equals = strrchr(value, '=');
+    char *end = NULL;
+    const double v = equals ? strtod(equals + 1, &end) : 0;
+    const bool number = equals && end != equals + 1 && *end == '\0' && fabs(v) <= FLT_MAX;
+    return number && equals > value && !strchr(value, ';')
+               ? ITC_OK
+               : refuse(ctx, d, value, "NAME=VALUE with a number VALUE");
 }
 
 itc_status itc_check_dim(itc_ctx *ctx, const itc_option_def *d, const char *value)

@@ -214,6 +214,74 @@ static void inputs_that_are_no_tensors(void **state)
     itc_ctx_free(ctx);
 }
 
+/** Imports "x" and the input `in` (which "y" is), with --input `fixed`. */
+static itc_status import_fixed(itc_ctx *ctx, const input *in, const itc_import_fixed *fixed,
+                               itc_graph **g)
+{
+    onnx_build *b = onnx_build_new(13);
+    onnx_build_input(b, in->name, in->type, in->shape);
+    if (strcmp(in->name, "x") != 0) {
+        onnx_build_input(b, "x", FLOAT, "N,2");
+    }
+    onnx_build_node(b, "Identity", in->name, "y");
+    onnx_build_output(b, "y");
+    const itc_import_options options = {.fixed = fixed, .n_fixed = 1};
+    itc_onnx_model *m = NULL;
+    size_t size = 0;
+    const uint8_t *bytes = onnx_build_pack(b, &size);
+    assert_int_equal(itc_onnx_read_memory(ctx, bytes, size, &m), ITC_OK);
+    const itc_status s = itc_onnx_import(ctx, m, &options, g);
+    itc_onnx_close(m);
+    onnx_build_free(b);
+    return s;
+}
+
+static void inputs_that_are_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        input in;
+        double value;
+        const char *type;
+    } cases[] = {{{"sr", INT64, ""}, 16000, "i64[]"},
+                 {{"scale", DOUBLE, "1,3"}, 0.5, "f32[1,3]"},
+                 {{"causal", BOOL, "1"}, 1, "bool[1]"}};
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+        itc_ctx *ctx = itc_ctx_new();
+        itc_graph *g = NULL;
+        const itc_import_fixed fixed = {cases[k].in.name, cases[k].value};
+        assert_int_equal(import_fixed(ctx, &cases[k].in, &fixed, &g), ITC_OK);
+        const itc_value *v = itc_value_find(g, cases[k].in.name);
+        assert_int_equal(v->kind, ITC_VALUE_CONST);
+        assert_string_equal(itc_type_text(ctx, &v->type), cases[k].type);
+        for (int64_t i = 0; i < v->data->count; i++) {
+            assert_float_equal(itc_tensor_get(v->data, i), cases[k].value, 0);
+        }
+        itc_ctx_free(ctx);
+    }
+}
+
+static void inputs_that_are_no_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        input in;
+        itc_import_fixed fixed;
+        const char *id;
+    } cases[] = {{{"sr", INT64, ""}, {"sr", 0.5}, "E0230"},
+                 {{"sr", INT64, ""}, {"rate", 1}, "E0230"},
+                 {{"n", INT64, "M"}, {"n", 1}, "E0230"},
+                 {{"n", FLOAT, "65536,65536"}, {"n", 1}, "E0230"},
+                 {{"x", FLOAT, "4,2"}, {"x", 1}, "E0209"}};
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+        itc_ctx *ctx = itc_ctx_new();
+        itc_graph *g = NULL;
+        assert_int_not_equal(import_fixed(ctx, &cases[k].in, &cases[k].fixed, &g), ITC_OK);
+        assert_string_equal(itc_diag_get(ctx, 0)->id, cases[k].id);
+        itc_ctx_free(ctx);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +294,8 @@ int main(void)
         cmocka_unit_test(other_symbolic_axes),
         cmocka_unit_test(inputs_that_are_not_possible),
         cmocka_unit_test(inputs_that_are_no_tensors),
+        cmocka_unit_test(inputs_that_are_numbers),
+        cmocka_unit_test(inputs_that_are_no_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
