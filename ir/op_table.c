@@ -129,6 +129,25 @@ itc_status itc_check_kinds(itc_graph *g, const itc_node *n)
     return ITC_OK;
 }
 
+/** More than any machine holds, and far from where products of counts and sizes overflow. */
+enum { MOST_BITS = 40 };
+
+static itc_status check_sizes(itc_graph *g, const itc_node *n)
+{
+    for (int i = 0; i < n->n_out; i++) {
+        const itc_type *t = n->out[i] ? &n->out[i]->type : NULL;
+        int64_t count = 1;
+        for (int k = 0; t && t->known && k < t->rank; k++) {
+            if (!itc_size_mul(count, t->dim[k].size, &count) || count >> MOST_BITS != 0) {
+                return itc_error(g->ctx, n, ITC_RANGE, "E0226",
+                                 "its result %s has more than 2^%d elements a sample",
+                                 itc_type_text(g->ctx, t), MOST_BITS);
+            }
+        }
+    }
+    return ITC_OK;
+}
+
 itc_status itc_infer(itc_graph *g, itc_node *n)
 {
     for (int i = 0; i < n->n_in; i++) {
@@ -142,7 +161,8 @@ itc_status itc_infer(itc_graph *g, itc_node *n)
                          n->opaque ? n->opaque : "?");
     }
     ITC_TRY(itc_check_kinds(g, n));
-    return n->op->infer(g, n);
+    ITC_TRY(n->op->infer(g, n));
+    return check_sizes(g, n);
 }
 
 itc_status itc_build(itc_graph *g, const itc_op_def *op, const itc_node *origin, int n_in,
