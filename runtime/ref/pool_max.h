@@ -79,10 +79,11 @@ static inline void POOL_LOCAL(keys)(const itr_pool_axis *rows, const itr_pool_ax
 /**
  * `lines` lines of windows that halve both axes, `width` each, from a plane of `pitch` columns: the
  * larger of each column's two, with the place of its tap counted backwards as in `keys`, then of
- * neighbours. `at`: of the first tap in the plane.
+ * neighbours. `at`: of the first tap in the plane; first[i]: of window i's from there.
  */
-static void POOL_LOCAL(halve)(const POOL_IN *restrict x, int64_t at, int64_t pitch, int64_t width,
-                              int64_t lines, POOL_IN *restrict y, int32_t *restrict index)
+static void POOL_LOCAL(halve)(const POOL_IN *restrict x, int32_t at, const int32_t *restrict first,
+                              int64_t pitch, int64_t width, int64_t lines, POOL_IN *restrict y,
+                              int32_t *restrict index)
 {
     _Alignas(64) int32_t key[ITR_POOL_LINE];
     for (int64_t l = 0; l < lines; l++) {
@@ -94,30 +95,34 @@ static void POOL_LOCAL(halve)(const POOL_IN *restrict x, int64_t at, int64_t pit
             k[i] = a > b ? a : b;
         }
     }
+    const int32_t down = (int32_t)pitch;
+    const int64_t indices = index ? lines * width : 0;
     for (int64_t i = 0; i < lines * width; i++) {
         const int32_t a = key[2 * i], b = key[2 * i + 1] - 1;
         key[i] = a > b ? a : b;
         y[i] = (POOL_IN)(key[i] >> 2);
     }
-    for (int64_t l = 0; l < lines && index; l++) {
-        const int32_t *restrict k = key + l * width;
-        int32_t *restrict to = index + l * width;
-        const int32_t first = (int32_t)(at + 2 * l * pitch), down = (int32_t)pitch;
-        for (int32_t i = 0; i < (int32_t)width; i++) {
-            const int32_t tap = 3 - (k[i] & 3);
-            to[i] = first + 2 * i + (tap >> 1) * down + (tap & 1);
-        }
+    for (int64_t i = 0; i < indices; i++) {
+        const int32_t tap = 3 - (key[i] & 3);
+        index[i] = at + first[i] + (tap >> 1) * down + (tap & 1);
     }
 }
 
-static void POOL_LOCAL(halve_plane)(const itr_pool_args *a, const POOL_IN *x, POOL_IN *y,
-                                    int32_t *index)
+/** Planes [begin, end) of such windows, a part of their lines at a time. */
+static void POOL_LOCAL(halve_planes)(const itr_pool_args *a, const POOL_IN *x, POOL_IN *y,
+                                     int32_t *index, int64_t planes)
 {
-    const int64_t most = ITR_POOL_LINE / (2 * a->ow);
-    for (int64_t oy = 0; oy < a->oh; oy += most) {
-        const int64_t lines = most < a->oh - oy ? most : a->oh - oy, to = oy * a->ow;
+    int32_t first[ITR_POOL_LINE / 2];
+    const int64_t most = itr_pool_least(ITR_POOL_LINE / (2 * a->ow), a->oh), pitch = a->w;
+    for (int64_t i = 0; i < most * a->ow; i++) {
+        first[i] = (int32_t)(2 * (i / a->ow * pitch + i % a->ow));
+    }
+    for (int64_t i = 0; i < planes * a->oh;) {
+        const int64_t oy = i % a->oh, lines = itr_pool_least(most, a->oh - oy), to = i * a->ow;
         POOL_LOCAL(halve)
-        (x, 2 * oy * a->w, a->w, a->ow, lines, y + to, index ? index + to : NULL);
+        (x + i / a->oh * a->h * pitch, (int32_t)(2 * oy * pitch), first, pitch, a->ow, lines,
+         y + to, index ? index + to : NULL);
+        i += lines;
     }
 }
 
@@ -128,15 +133,13 @@ static void POOL_LOCAL(max_planes)(void *user, int64_t begin, int64_t end)
     const POOL_IN *x = (const POOL_IN *)a->x + begin * a->h * a->w;
     POOL_IN *y = (POOL_IN *)a->y + begin * a->oh * a->ow;
     int32_t *index = a->index ? (int32_t *)a->index + begin * a->oh * a->ow : NULL;
-    const bool halves = itr_pool_halves(&rows) && itr_pool_halves(&cols);
     const bool inside = itr_pool_inside(&cols) && rows.taps * cols.taps <= ITR_POOL_TAPS;
+    if (itr_pool_halves(&rows) && itr_pool_halves(&cols)) {
+        POOL_LOCAL(halve_planes)(a, x, y, index, end - begin);
+        return;
+    }
     for (int64_t p = begin; p < end; p++) {
-        if (halves) {
-            POOL_LOCAL(halve_plane)(a, x, y, index);
-            y += a->oh * a->ow;
-            index = index ? index + a->oh * a->ow : NULL;
-        }
-        for (int64_t oy = 0; oy < a->oh && !halves; oy++) {
+        for (int64_t oy = 0; oy < a->oh; oy++) {
             const itr_pool_window v = itr_pool_at(&rows, oy, false);
             if (inside && v.first == 0 && v.end == rows.taps) {
                 POOL_LOCAL(keys)

@@ -79,6 +79,11 @@ static inline bool itr_pool_inside(const itr_pool_axis *x)
     return x->pad == 0 && (x->windows - 1) * x->stride + (x->taps - 1) * x->dilation < x->n;
 }
 
+static inline int64_t itr_pool_least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 /** Windows of two that touch each other, without a border: the usual halving. */
 static inline bool itr_pool_halves(const itr_pool_axis *x)
 {
