@@ -848,6 +848,16 @@ itc_status itc_lower_linear(itc_lower *l, const itc_node *n)
     return ITC_OK;
 }
 
+itc_status itc_lower_wide(itc_lower *l, const itc_node *n)
+{
+    itc_value *x = NULL;
+    itc_node *m = NULL;
+    ITC_TRY(itc_lower_get_wide(l, n, n->in[0], itc_lower_wide_bits(l), &x));
+    ITC_TRY(itc_lower_build(l, n, n->op, 1, &x, 1, &m));
+    itc_lower_set(l, n->out[0], m->out[0]);
+    return ITC_OK;
+}
+
 itc_status itc_lower_move(itc_lower *l, const itc_node *n)
 {
     itc_value *in[8] = {0};

@@ -95,6 +95,8 @@ ITC_NODISCARD itc_status itc_lower_site(itc_lower *l, itc_node *m, itc_role role
 /* Ready-made hooks. */
 /** Every operand at operand bits, the same operator on integers (Conv, MatMul2, ReduceSumTo). */
 itc_status itc_lower_linear(itc_lower *l, const itc_node *n);
+/** One operand at 15 bits, the same operator on integers (ArgMax, ToWhole, functions). */
+itc_status itc_lower_wide(itc_lower *l, const itc_node *n);
 /** Operand 0 at the width its result is wanted at, others as they are (Relu, Transpose, View, …):
  * mantissas are moved or dropped, the exponent stays. Further outputs are plain integers. */
 itc_status itc_lower_move(itc_lower *l, const itc_node *n);

@@ -118,16 +118,6 @@ static itc_status to_whole_infer(itc_graph *g, itc_node *n)
     return ITC_OK;
 }
 
-static itc_status to_whole_lower(itc_lower *l, const itc_node *n)
-{
-    itc_value *x = NULL;
-    itc_node *m = NULL;
-    ITC_TRY(itc_lower_get_wide(l, n, n->in[0], itc_lower_wide_bits(l), &x));
-    ITC_TRY(itc_lower_build(l, n, n->op, 1, &x, 1, &m));
-    itc_lower_set(l, n->out[0], m->out[0]);
-    return ITC_OK;
-}
-
 /** The largest double that the type holds; its smallest is exact. */
 static double largest(itc_dtype t)
 {
@@ -191,7 +181,7 @@ const itc_op_def itc_op_ToWhole = {
     .infer = to_whole_infer,
     .grad = no_grad,
     .demand = ITC_DEMAND_WIDE,
-    .lower = to_whole_lower,
+    .lower = itc_lower_wide,
     .emit = to_whole_emit,
 };
 

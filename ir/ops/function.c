@@ -244,16 +244,6 @@ const itc_op_def itc_op_Map = {
     .emit = map_emit,
 };
 
-static itc_status wide_lower(itc_lower *l, const itc_node *n)
-{
-    itc_value *x = NULL;
-    itc_node *m = NULL;
-    ITC_TRY(itc_lower_get_wide(l, n, n->in[0], itc_lower_wide_bits(l), &x));
-    ITC_TRY(itc_lower_build(l, n, n->op, 1, &x, 1, &m));
-    itc_lower_set(l, n->out[0], m->out[0]);
-    return ITC_OK;
-}
-
 /** As Map, of operands of 15 bits: coordinates, of which the fraction counts. */
 const itc_op_def itc_op_MapWide = {
     .name = "MapWide",
@@ -269,7 +259,7 @@ const itc_op_def itc_op_MapWide = {
     .infer = map_infer,
     .grad = map_grad,
     .demand = ITC_DEMAND_WIDE,
-    .lower = wide_lower,
+    .lower = itc_lower_wide,
     .plan = map_plan,
     .emit = map_emit,
 };

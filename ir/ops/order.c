@@ -64,16 +64,6 @@ static itc_status indices_grad(itc_grad *b, const itc_node *n)
     return ITC_OK;
 }
 
-static itc_status indices_lower(itc_lower *l, const itc_node *n)
-{
-    itc_value *x = NULL;
-    itc_node *m = NULL;
-    ITC_TRY(itc_lower_get_wide(l, n, n->in[0], itc_lower_wide_bits(l), &x));
-    ITC_TRY(itc_lower_build(l, n, n->op, 1, &x, 1, &m));
-    itc_lower_set(l, n->out[0], m->out[0]);
-    return ITC_OK;
-}
-
 static itc_status indices_emit(itc_emit *e, const itc_node *n)
 {
     const itc_type *x = &n->in[0]->type;
@@ -120,7 +110,7 @@ const itc_op_def itc_op_TopIndices = {
     .infer = indices_infer,
     .grad = indices_grad,
     .demand = ITC_DEMAND_WIDE,
-    .lower = indices_lower,
+    .lower = itc_lower_wide,
     .emit = indices_emit,
 };
 
