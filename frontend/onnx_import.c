@@ -9,11 +9,6 @@
 #define NEWEST_OPSET 25
 #define DEFAULT_MAX_BYTES ((int64_t)2 << 30)
 
-const char *itc_onnx_domain(const char *domain)
-{
-    return domain && strcmp(domain, "ai.onnx") != 0 ? domain : "";
-}
-
 /* ---- the model ---- */
 
 static itc_status import_outputs(itc_importer *im, itc_scope *scope)

@@ -6,6 +6,8 @@
 
 #include <onnx.pb-c.h>
 
+#include <string.h>
+
 #include "frontend/onnx_import.h"
 #include "frontend/onnx_read.h"
 #include "frontend/onnx_scope.h"
@@ -104,7 +106,10 @@ ITC_NODISCARD itc_status itc_onnx_unpack_attribute(itc_ctx *ctx, const itc_onnx_
                                                    const uint8_t *bytes, size_t n,
                                                    const Onnx__AttributeProto **out);
 /** "" for the default domain under any of its names. */
-const char *itc_onnx_domain(const char *domain);
+static inline const char *itc_onnx_domain(const char *domain)
+{
+    return domain && strcmp(domain, "ai.onnx") != 0 ? domain : "";
+}
 /** The type tag of an attribute; models older than the tag are recognised by the field in use. */
 int itc_onnx_attr_type(const Onnx__AttributeProto *a);
 /** A protobuf string: never NULL. */
