@@ -4,6 +4,8 @@
 #include "codegen/names.h"
 #include "codegen/plan_text.h"
 #include "ir/op.h"
+#include "passes/lifetime.h"
+#include "passes/lower.h"
 #include "passes/plan.h"
 
 typedef struct writer {
@@ -81,7 +83,55 @@ static void write_tensors(writer *w, const itc_model_info *info)
     end(w);
 }
 
-static void write_nodes(writer *w, const itc_model_info *info)
+/** What a call reads and writes at least once: its traffic, were nothing in a cache. */
+static int64_t bytes_of(const itc_graph *g, const itc_node *n)
+{
+    int64_t sum = 0;
+    if (n->op->alias) {
+        return 0;
+    }
+    for (int i = 0; i < n->n_in; i++) {
+        sum += n->in[i] ? itc_value_bytes(g, n->in[i]) : 0;
+    }
+    for (int i = 0; i < n->n_out; i++) {
+        sum += n->out[i] ? itc_value_bytes(g, n->out[i]) : 0;
+    }
+    return sum;
+}
+
+/**
+ * Products that the calls sum, by the number of their result; those with padding count, and 0 is
+ * what multiplies nothing.
+ */
+static const int64_t *products_of(const itc_graph *g, const itc_bound *bounds, int count)
+{
+    int64_t *products = ITC_NEW_ARRAY(g->ctx, int64_t, g->n_values + 1);
+    for (int i = 0; i < count; i++) {
+        const itc_bound *x = &bounds[i];
+        const itc_value *v = x->node->out[0];
+        const int64_t rows = x->node->section < ITC_INFER ? itc_graph_rows(g) : 1;
+        const int64_t k = x->k.size * (x->k.batch ? rows : 1);
+        const int64_t n = itc_type_elements(&v->type, rows);
+        if (x->limit_a > 1 && x->limit_b > 1 && k > 0) {
+            products[v->id] = n < INT64_MAX / k ? n * k : INT64_MAX;
+        }
+    }
+    return products;
+}
+
+static void write_work(writer *w, const itc_graph *g, const itc_node *n, const int64_t *products)
+{
+    itc_strbuf_add(w->b, ", \"operands\": [");
+    for (int i = 0; i < n->n_in; i++) {
+        itc_strbuf_printf(w->b, "%s%s", i > 0 ? ", " : "",
+                          n->in[i] ? text(w, n->in[i]->name) : "null");
+    }
+    itc_strbuf_printf(w->b, "], \"bytes\": %lld, \"multiply_adds\": %lld",
+                      (long long)bytes_of(g, n),
+                      (long long)(n->n_out > 0 ? products[n->out[0]->id] : 0));
+}
+
+static void write_nodes(writer *w, const itc_model_info *info, const int64_t *products)
 {
     int count = 0;
     const itc_plan_moment *m = itc_plan_timeline(info, &count);
@@ -96,6 +146,7 @@ static void write_nodes(writer *w, const itc_model_info *info)
         itc_strbuf_printf(w->b, ", \"site\": %s, \"live_bytes\": %lld",
                           n->site ? text(w, itc_name_site(w->ctx, n->site)) : "null",
                           (long long)m[i].live);
+        write_work(w, info->g, n, products);
         if (v) {
             const itc_value *root = itc_value_root(v);
             itc_strbuf_printf(w->b, ", \"result\": %s, \"type\": %s, \"storage\": %s",
@@ -110,11 +161,8 @@ static void write_nodes(writer *w, const itc_model_info *info)
     end(w);
 }
 
-static itc_status write_bounds(writer *w, const itc_model_info *info)
+static void write_bounds(writer *w, const itc_bound *bounds, int count)
 {
-    itc_bound *bounds = NULL;
-    int count = 0;
-    ITC_TRY(itc_plan_bounds(info->g, &bounds, &count));
     begin(w, "accumulators");
     for (int i = 0; i < count; i++) {
         const itc_bound *x = &bounds[i];
@@ -130,7 +178,6 @@ static itc_status write_bounds(writer *w, const itc_model_info *info)
                           (unsigned long long)x->worst, itc_dtype_name(x->chosen));
     }
     end(w);
-    return ITC_OK;
 }
 
 static void write_memory(writer *w, const itc_model_info *info)
@@ -149,14 +196,17 @@ itc_status itc_plan_json(const itc_model_info *info, itc_strbuf *out)
 {
     writer w = {.b = out, .ctx = info->g->ctx};
     const itr_model *m = &info->model;
+    itc_bound *bounds = NULL;
+    int count = 0;
+    ITC_TRY(itc_plan_bounds(info->g, &bounds, &count));
     itc_strbuf_printf(out, "{\n  \"model\": %s,\n  \"compiler\": %s,\n  \"arith\": %s",
                       text(&w, m->name), text(&w, m->compiler), text(&w, m->arith));
     itc_strbuf_printf(out, ",\n  \"batch\": %d,\n  \"micro_batch\": %d,\n  \"exponents\": %d",
                       m->batch, m->micro_batch, info->n_exponents);
     itc_strbuf_printf(out, ",\n  \"settings\": %s", m->settings_json);
     write_tensors(&w, info);
-    write_nodes(&w, info);
-    ITC_TRY(write_bounds(&w, info));
+    write_nodes(&w, info, products_of(info->g, bounds, count));
+    write_bounds(&w, bounds, count);
     write_memory(&w, info);
     itc_strbuf_add(out, "\n}\n");
     return ITC_OK;

@@ -241,6 +241,8 @@ static void the_plan_is_json(void **state)
     assert_string_equal(end, "\n");
     assert_non_null(strstr(text, "\"limit_a\": 127, \"limit_b\": 127, \"worst\": \"48387\""));
     assert_non_null(strstr(text, "\"text\": \"@3 = @2 + @1\""));
+    /* 2 x 3 products of a sample; 3 + 6 bytes in, 8 out */
+    assert_non_null(strstr(text, "[\"x.i8\", \"w\"], \"bytes\": 17, \"multiply_adds\": 6"));
     assert_null(skip_json("{\"a\": [1, 2}"));
     assert_null(skip_json("{\"a\" 1}"));
 }
