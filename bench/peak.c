@@ -1,17 +1,21 @@
 /*
  * What one core can do: multiply-adds a second of exact int8 and int16 products summed in 32 bits,
- * and of float32, with all operands in registers. The yardstick of bench/speed.py; prints JSON.
+ * and of float32, with all operands in registers; and 1e9 bytes a second between a core and memory,
+ * of a copy that fits no cache. The yardstick of bench/speed.py; prints JSON.
  *
  *     cc -O2 -o peak peak.c && ./peak
  */
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum {
     SUMS = 12,
     ROUNDS = 100000,
-    TRIES = 20
+    TRIES = 20,
+    COPIED = 128 << 20
 }; /* 12 sums hide the latency of every core at hand */
 
 static double now(void)
@@ -115,6 +119,28 @@ static int measure(double *int8, double *int16, double *float32)
 }
 #endif
 
+/* What a copy reads and writes, in 1e9 bytes a second; 0 without memory for it. */
+static double measure_copy(void)
+{
+    double least = 1e9;
+    char *from = malloc(COPIED);
+    char *to = malloc(COPIED);
+    if (from && to) {
+        memset(from, 1, COPIED);
+        memset(to, 2, COPIED);
+        for (int i = 0; i < TRIES; i++) {
+            const double start = now();
+            memcpy(to, from, COPIED);
+            __asm__ volatile("" : : "r"(to) : "memory");
+            const double took = now() - start;
+            least = took < least ? took : least;
+        }
+    }
+    free(from);
+    free(to);
+    return 2.0 * COPIED / least * 1e-9;
+}
+
 int main(void)
 {
     double int8 = 0;
@@ -124,6 +150,7 @@ int main(void)
         puts("{}");
         return 0;
     }
-    printf("{\"int8\": %.1f, \"int16\": %.1f, \"float32\": %.1f}\n", int8, int16, float32);
+    printf("{\"int8\": %.1f, \"int16\": %.1f, \"float32\": %.1f, \"copy\": %.1f}\n", int8, int16,
+           float32, measure_copy());
     return 0;
 }

@@ -8,11 +8,15 @@ The trainer reads and augments its data; PyTorch is given one batch. Needs torch
 
     python bench/speed.py --intrain build/release/intrain [--models mlp ...] [--threads 1 2]
         [--modes eager channels_last compile] [--ort-python PYTHON] [--out speed.json]
+        [--report DIR]
 
+--report also writes DIR/speed.html: the table and, for each model, where its calls stand under the
+machine's roofs (roofline.py; needs matplotlib).
 --ort-python names an interpreter with onnxruntime-training (and torch); it is listed, not counted.
 """
 import argparse
 import datetime
+import html
 import json
 import os
 import platform
@@ -24,6 +28,7 @@ import time
 
 import numpy as np
 
+import peak
 import trainer
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -97,6 +102,15 @@ class Trainer:
         return {"times": list(np.diff(at)[SKIPPED - 1:]), "memory": memory,
                 "processor": trainer.processor_seconds() - before}
 
+    def draw(self, threads, roofs, path):
+        """The roofline of some steps; not while times are taken, for a trace costs some."""
+        trace = self.log + ".trace"
+        trainer.run(self.program, "--data", f"npy:{self.data[0]},{self.data[1]},scale=1/255", "--steps", "6",
+                    "--threads", str(threads), "--quiet", "--trace", trace)
+        with open(os.path.join(os.path.dirname(self.program), "plan.json")) as plan, open(trace) as events:
+            import roofline  # only the report needs matplotlib
+            roofline.draw(json.load(plan), json.load(events)["traceEvents"], roofs, path)
+
     def measure(self, seconds, threads):
         """Wall times of the steps, or by processor time the mean of those beyond a short run's."""
         if not self.steps:
@@ -108,16 +122,7 @@ class Trainer:
         return found
 
 
-def machine_peak(work, threads):
-    """1e9 multiply-adds a second of `threads` processes of peak.c at once, by type."""
-    program = os.path.join(work, "peak")
-    trainer.run(os.environ.get("CC", "cc"), "-O2", "-o", program, os.path.join(HERE, "peak.c"))
-    running = [subprocess.Popen([program], stdout=subprocess.PIPE, text=True) for _ in range(threads)]
-    found = [json.loads(p.communicate()[0]) for p in running]
-    return {k: sum(f[k] for f in found) for k in found[0]}
-
-
-def summary(name, threads, rounds, gmacs, peak):
+def summary(name, threads, rounds, gmacs, roofs):
     """The figures of a model from its rounds: {contender: [result of a round]}."""
     median = {who: [statistics.median(r["times"]) for r in results] for who, results in rounds.items()}
     ours = median.pop("intrain")
@@ -130,11 +135,11 @@ def summary(name, threads, rounds, gmacs, peak):
     return {"model": name, "threads": threads, "batch": MODELS[name][0], "best": best, "ratio": ratio[best],
             "ratios": ratio, "ms": milliseconds,
             "gmacs": {"intrain": gmacs / step, "torch": gmacs / statistics.median(median[best])},
-            "share": {k: gmacs / step / v for k, v in peak.items()},
+            "share": {k: gmacs / step / v for k, v in roofs.items() if k != "copy"},
             "memory": memory, "memory_ratio": memory["intrain"] / least, "rounds": len(ours)}
 
 
-def compete(a, name, threads, peak):
+def compete(a, name, threads, roofs):
     batch = MODELS[name][0]
     contenders = {}
     with tempfile.TemporaryDirectory() as work:
@@ -154,7 +159,9 @@ def compete(a, name, threads, peak):
         finally:
             for steps in contenders.values():
                 steps.close()
-    return summary(name, threads, rounds, 3e-9 * macs * batch, peak)
+        if a.report:
+            own.draw(threads, roofs, os.path.join(a.report, picture(name, threads)))
+    return summary(name, threads, rounds, 3e-9 * macs * batch, roofs)
 
 
 HEAD = ["model, batch", "threads", "PyTorch ms", "intrain ms", "ratio", "bar", "GMAC/s PyTorch", "GMAC/s intrain",
@@ -176,6 +183,27 @@ def show(cells):
     print(f"| {' | '.join(cells)} |", flush=True)
 
 
+def picture(name, threads):
+    return f"{name}.{threads}.svg"
+
+
+def write_report(folder, settings, results):
+    def cells(tag, texts):
+        return "<tr>" + "".join(f"<{tag}>{html.escape(t)}</{tag}>" for t in texts) + "</tr>\n"
+
+    with open(os.path.join(folder, "speed.html"), "w") as f:
+        f.write("<!doctype html><meta charset=utf-8><title>intrain: speed</title>\n"
+                "<style>body{font-family:sans-serif}td,th{padding:2px 8px;text-align:right}</style>\n"
+                "<h1>Training steps against PyTorch</h1>\n<table>\n")
+        f.writelines(cells("td", [k, str(v)]) for k, v in settings.items())
+        f.write("</table>\n<table>\n" + cells("th", HEAD))
+        f.writelines(cells("td", row(s)) for s in results)
+        f.write("</table>\n")
+        for s in results:
+            f.write(f"<h2>{s['model']}, {s['threads']} thread(s)</h2>\n"
+                    f"<img src={picture(s['model'], s['threads'])} alt='roofline of {s['model']}'>\n")
+
+
 def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--intrain", default="build/release/intrain")
@@ -190,6 +218,7 @@ def arguments():
     p.add_argument("--ort-python", help="an interpreter with onnxruntime-training")
     p.add_argument("--compile-option", action="append", default=[], help="for intrain compile, as --compile-option=X")
     p.add_argument("--out", help="JSON of all figures")
+    p.add_argument("--report", help="a folder for speed.html and its pictures")
     return p.parse_args()
 
 
@@ -197,10 +226,11 @@ def main():
     a = arguments()
     a.intrain = trainer.absolute(a.intrain)
     results, reached = [], True
-    with tempfile.TemporaryDirectory() as work:
-        peaks = {n: machine_peak(work, n) for n in a.threads}
+    if a.report:
+        os.makedirs(a.report, exist_ok=True)
+    peaks = {n: peak.machine_peaks(n) for n in a.threads}
     settings = {"date": str(datetime.date.today()), "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-                "version": trainer.version(a.intrain), "clock": f"{a.clock} time", "peak GMAC/s": peaks}
+                "version": trainer.version(a.intrain), "clock": f"{a.clock} time", "peaks, GMAC/s and GB/s": peaks}
     print("; ".join(f"{k} {v}" for k, v in settings.items()) + "\n")
     show(HEAD)
     show(["---"] * len(HEAD))
@@ -218,6 +248,8 @@ def main():
     if a.out:
         with open(a.out, "w") as f:
             json.dump({**settings, "results": results}, f, indent=1)
+    if a.report:
+        write_report(a.report, settings, results)
     sys.exit(0 if reached else 1)
 
 
