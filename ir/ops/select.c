@@ -1,8 +1,8 @@
 /*
  * Element-wise operators that select: Relu, Mask, LeakyRelu, PRelu, Clip, Dropout. Mantissas pass,
- * are bounded or become 0; exponents stay, so integers lose nothing. dRelu = Mask(dy, y)      dClip
- * = dy strictly between the bounds      dDropout = Mask(dy, mask) Sources: ONNX Relu-14,
- * LeakyRelu-16, PRelu-16, Clip-13, Dropout-13.
+ * are bounded or become 0; exponents stay, so integers lose nothing. dRelu = Mask(dy, y); dClip =
+ * dy where y lies strictly between the bounds, which is where x does; dDropout = Mask(dy, mask).
+ * Sources: ONNX Relu-14, LeakyRelu-16, PRelu-16, Clip-13, Dropout-13.
  */
 #include <float.h>
 #include <math.h>
@@ -241,7 +241,8 @@ static itc_status clip_grad(itc_grad *b, const itc_node *n)
 {
     itc_value *dx = NULL;
     itc_node *m = NULL;
-    itc_value *in[2] = {n->in[0], itc_grad_of(b, n, 0)};
+    /* of the result: it lies between the bounds where x does, and x is free then */
+    itc_value *in[2] = {n->out[0], itc_grad_of(b, n, 0)};
     ITC_TRY(itc_grad_build(b, n, &itc_op_ClipGrad, 2, in, &m, &dx));
     itc_attr_copy(itc_grad_graph(b), m, n, "min");
     itc_attr_copy(itc_grad_graph(b), m, n, "max");
@@ -327,11 +328,15 @@ static itc_status clip_grad_infer(itc_graph *g, itc_node *n)
 
 static itc_status clip_grad_lower(itc_lower *l, const itc_node *n)
 {
+    const int bits = itc_lower_operand_bits(l);
+    const itc_value *y = n->in[0];
     itc_value *in[2] = {0};
     itc_node *m = NULL;
-    for (int i = 0; i < 2; i++) {
-        ITC_TRY(itc_lower_get_wide(l, n, n->in[i], itc_lower_operand_bits(l), &in[i]));
+    if (y->def && y->def->op == &itc_op_Clip && itc_lower_demand(l, y) > bits) {
+        y = y->def->in[0]; /* narrowed on its own grid, what is near a bound could reach it */
     }
+    ITC_TRY(itc_lower_get_wide(l, n, y, bits, &in[0]));
+    ITC_TRY(itc_lower_get_wide(l, n, n->in[1], bits, &in[1]));
     ITC_TRY(itc_lower_build(l, n, n->op, 2, in, 1, &m));
     itc_lower_set(l, n->out[0], m->out[0]);
     return ITC_OK;
