@@ -311,7 +311,8 @@ void itc_c_model_fields(itc_c_writer *w, itc_strbuf *b)
     static const char *const kind[] = {[ITR_SCHEDULE_CONSTANT] = "ITR_SCHEDULE_CONSTANT",
                                        [ITR_SCHEDULE_STEP] = "ITR_SCHEDULE_STEP",
                                        [ITR_SCHEDULE_COSINE] = "ITR_SCHEDULE_COSINE",
-                                       [ITR_SCHEDULE_LINEAR] = "ITR_SCHEDULE_LINEAR"};
+                                       [ITR_SCHEDULE_LINEAR] = "ITR_SCHEDULE_LINEAR",
+                                       [ITR_SCHEDULE_INVERSE] = "ITR_SCHEDULE_INVERSE"};
     const itr_model *m = &w->info->model;
     const itr_schedule *s = &m->schedule;
     itc_strbuf_printf(b, "    .name = %s,\n    .arith = %s,\n    .compiler = %s,\n",

@@ -111,10 +111,10 @@ itc_status itc_check_lr(itc_ctx *ctx, const itc_option_def *d, const char *value
 itc_status itc_check_schedule(itc_ctx *ctx, const itc_option_def *d, const char *value)
 {
     itr_schedule s;
-    return itr_parse_schedule(value, &s)
-               ? ITC_OK
-               : refuse(ctx, d, value,
-                        "constant, step:PERIOD[:FACTOR], cosine:STEPS or linear:STEPS");
+    return itr_parse_schedule(value, &s) ? ITC_OK
+                                         : refuse(ctx, d, value,
+                                                  "constant, step:PERIOD[:FACTOR], cosine:STEPS, "
+                                                  "linear:STEPS or inverse:DECAY[:FIRST]");
 }
 
 itc_status itc_check_count(itc_ctx *ctx, const itc_option_def *d, const char *value)

@@ -60,15 +60,16 @@ typedef enum itr_schedule_kind {
     ITR_SCHEDULE_CONSTANT,
     ITR_SCHEDULE_STEP,   /**< lr * factor^(floor(step/period)) */
     ITR_SCHEDULE_COSINE, /**< lr * (1 + cos(pi * step/horizon)) / 2, 0 from the horizon on */
-    ITR_SCHEDULE_LINEAR  /**< lr * (1 - step/horizon), 0 from the horizon on */
+    ITR_SCHEDULE_LINEAR, /**< lr * (1 - step/horizon), 0 from the horizon on */
+    ITR_SCHEDULE_INVERSE /**< lr / (1 + factor * (horizon + step)) */
 } itr_schedule_kind;
 
 /** A learning-rate schedule; a table of itr_scalar, one a step, computed when asked. */
 typedef struct itr_schedule {
     itr_schedule_kind kind;
     itr_scalar lr;
-    int64_t horizon;   /**< steps: cosine and linear: the end; step: the period */
-    itr_scalar factor; /**< step: the factor a period */
+    int64_t horizon; /**< steps: cosine and linear: the end; step: the period; inverse: before 0 */
+    itr_scalar factor; /**< step: the factor a period; inverse: what the divisor grows by a step */
     int64_t warmup;    /**< the first steps rise linearly: lr * (step+1)/warmup */
 } itr_schedule;
 

@@ -106,6 +106,21 @@ static wide cosine(int64_t step, int64_t horizon)
     return wide_complement(sine_squared(wide_ratio((uint64_t)step, (uint64_t)horizon)));
 }
 
+/** 1 / (1 + factor * n), relative error below 2^-29. */
+static wide inverse(itr_scalar factor, uint64_t n)
+{
+    const wide one = wide_of(1, 0),
+               x = wide_mul(wide_of(itr_abs64(factor.m), factor.e), wide_of(n, 0));
+    if (x.m == 0 || x.e < one.e - 63) {
+        return one;
+    }
+    const wide large = x.e > one.e ? x : one, small = x.e > one.e ? one : x;
+    const int64_t s = large.e - small.e;
+    const wide sum = wide_of(large.m + (s < 64 ? small.m >> s : 0), large.e);
+    const wide r = wide_ratio(1, (sum.m >> 32) + (sum.m >> 31 & 1));
+    return (wide){r.m, r.e - sum.e - 32};
+}
+
 static wide factor_at(const itr_schedule *s, int64_t step)
 {
     switch (s->kind) {
@@ -121,6 +136,8 @@ static wide factor_at(const itr_schedule *s, int64_t step)
     case ITR_SCHEDULE_LINEAR:
         return step >= s->horizon ? zero
                                   : wide_ratio((uint64_t)(s->horizon - step), (uint64_t)s->horizon);
+    case ITR_SCHEDULE_INVERSE:
+        return inverse(s->factor, (uint64_t)s->horizon + (uint64_t)step);
     case ITR_SCHEDULE_CONSTANT:
         break;
     }

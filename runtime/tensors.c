@@ -364,8 +364,9 @@ static void get_run(stream *s, itr_run *run, itr_position *p)
         (p->rows > 0 && p->row > p->rows)) {
         refuse(s, -1, "its position makes no sense");
     }
-    if (kind > ITR_SCHEDULE_LINEAR || run->schedule.warmup < 0 || run->schedule.horizon < 0 ||
-        (kind != ITR_SCHEDULE_CONSTANT && run->schedule.horizon == 0)) {
+    if (kind > ITR_SCHEDULE_INVERSE || run->schedule.warmup < 0 || run->schedule.horizon < 0 ||
+        (kind != ITR_SCHEDULE_CONSTANT && kind != ITR_SCHEDULE_INVERSE &&
+         run->schedule.horizon == 0)) {
         refuse(s, -1, "its learning-rate schedule makes no sense");
         return;
     }

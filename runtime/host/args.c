@@ -18,7 +18,8 @@ const char itr_usage[] =
     "  --epochs N             passes over the data in all (default 1)\n"
     "  --steps N              steps in all, those before --resume included\n"
     "  --lr X                 learning rate\n"
-    "  --schedule S           constant, step:PERIOD[:FACTOR], cosine:STEPS or linear:STEPS\n"
+    "  --schedule S           constant, step:PERIOD[:FACTOR], cosine:STEPS, linear:STEPS\n"
+    "                         or inverse:DECAY[:FIRST]\n"
     "  --warmup N             steps over which the learning rate rises at the start\n"
     "  --seed N               of rounding, shuffling and augmentation\n"
     "  --threads N            threads to use (default: the cores at hand); never changes a result\n"
@@ -71,38 +72,50 @@ static int parse_count(parser *p, int64_t least, int64_t *out)
     return 0;
 }
 
+/** The n characters at s as text of their own; false: too many. */
+static bool cut(const char *s, size_t n, char *to, size_t room)
+{
+    if (n >= room) {
+        return false;
+    }
+    memcpy(to, s, n);
+    to[n] = 0;
+    return true;
+}
+
 bool itr_parse_schedule(const char *text, itr_schedule *s)
 {
-    static const char *const names[] = {"constant", "step:", "cosine:", "linear:"};
+    static const char *const names[] = {"constant", "step:", "cosine:", "linear:", "inverse:"};
+    enum { KINDS = sizeof names / sizeof names[0] };
     int kind = 1;
     if (strcmp(text, names[0]) == 0) {
         s->kind = ITR_SCHEDULE_CONSTANT;
         return true;
     }
-    while (kind < 4 && strncmp(text, names[kind], strlen(names[kind])) != 0) {
+    while (kind < KINDS && strncmp(text, names[kind], strlen(names[kind])) != 0) {
         kind++;
     }
-    if (kind == 4) {
+    if (kind == KINDS) {
         return false;
     }
-    char number[24];
+    char number[32];
+    const bool inverse = kind == ITR_SCHEDULE_INVERSE;
     const char *from = text + strlen(names[kind]);
-    const char *colon = kind == ITR_SCHEDULE_STEP ? strchr(from, ':') : NULL;
-    const size_t n = colon ? (size_t)(colon - from) : strlen(from);
-    uint64_t horizon = 0;
-    if (n >= sizeof number) {
+    const char *colon = inverse || kind == ITR_SCHEDULE_STEP ? strchr(from, ':') : NULL;
+    uint64_t count = 0;
+    itr_scalar factor;
+    if (!cut(from, colon ? (size_t)(colon - from) : strlen(from), number, sizeof number)) {
         return false;
     }
-    memcpy(number, from, n);
-    number[n] = 0;
-    itr_scalar factor;
-    if (!itr_parse_unsigned(number, INT64_MAX, &horizon) || horizon == 0 ||
-        !itr_parse_scalar(colon ? colon + 1 : "0.1", &factor) || factor.m < 0) {
+    const char *second = colon ? colon + 1 : inverse ? "0" : "0.1";
+    if (!itr_parse_unsigned(inverse ? second : number, INT64_MAX, &count) ||
+        (count == 0 && !inverse) || !itr_parse_scalar(inverse ? number : second, &factor) ||
+        factor.m < 0) {
         return false;
     }
     s->kind = (itr_schedule_kind)kind;
-    s->horizon = (int64_t)horizon;
-    if (kind == ITR_SCHEDULE_STEP) {
+    s->horizon = (int64_t)count;
+    if (inverse || kind == ITR_SCHEDULE_STEP) {
         s->factor = factor;
     }
     return true;
@@ -125,6 +138,10 @@ void itr_format_schedule(const itr_schedule *s, char *text, size_t room)
     case ITR_SCHEDULE_LINEAR:
         snprintf(text, room, "linear:%" PRId64, s->horizon);
         break;
+    case ITR_SCHEDULE_INVERSE:
+        itr_format_scalar(s->factor, factor);
+        snprintf(text, room, "inverse:%s:%" PRId64, factor, s->horizon);
+        break;
     }
 }
 
@@ -141,7 +158,9 @@ static int set_schedule(parser *p)
 {
     p->o->schedule_given = true;
     if (!itr_parse_schedule(p->value, &p->o->schedule)) {
-        return refuse(p, "constant, step:PERIOD[:FACTOR], cosine:STEPS or linear:STEPS");
+        return refuse(
+            p,
+            "constant, step:PERIOD[:FACTOR], cosine:STEPS, linear:STEPS or inverse:DECAY[:FIRST]");
     }
     return 0;
 }
@@ -155,7 +174,9 @@ static int set_warmup(parser *p)
 static int set_seed(parser *p)
 {
     p->o->seed_given = true;
-    return itr_parse_unsigned(p->value, UINT64_MAX, &p->o->seed) ? 0 : refuse(p, "an integer from 0 to 2^64 - 1");
+    return itr_parse_unsigned(p->value, UINT64_MAX, &p->o->seed)
+               ? 0
+               : refuse(p, "an integer from 0 to 2^64 - 1");
 }
 
 static int set_epochs(parser *p)

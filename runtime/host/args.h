@@ -33,7 +33,8 @@ typedef struct itr_options {
 /** Parses the arguments; strings point into argv. 0 or 2. */
 int itr_options_parse(itr_options *o, int argc, char **argv, itr_message *m);
 
-/** Parses constant | step:PERIOD[:FACTOR] | cosine:STEPS | linear:STEPS; lr and warmup stay. */
+/** Parses constant | step:PERIOD[:FACTOR] | cosine:STEPS | linear:STEPS | inverse:DECAY[:FIRST]; lr
+ * and warmup stay. */
 bool itr_parse_schedule(const char *text, itr_schedule *s);
 /** The inverse; `room` >= 64. */
 void itr_format_schedule(const itr_schedule *s, char *text, size_t room);

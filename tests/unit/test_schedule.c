@@ -110,11 +110,34 @@ static void step_multiplies_each_period(void **state)
     check(&s, 1000, 1, 0);
 }
 
+static void inverse_divides(void **state)
+{
+    (void)state;
+    uint64_t seed = 9;
+    for (int i = 0; i < 20000; i++) {
+        itr_schedule s = random_schedule(&seed, ITR_SCHEDULE_INVERSE);
+        s.factor =
+            (itr_scalar){(int32_t)between(&seed, 1, INT32_MAX), (int32_t)between(&seed, -60, -20)};
+        s.horizon = between(&seed, 0, 1000);
+        const int64_t step = between(&seed, 0, (int64_t)1 << between(&seed, 0, 40));
+        const double want = value(s.lr) / (1 + value(s.factor) * (double)(s.horizon + step));
+        check(&s, step, want, want * ldexp(1, -29));
+    }
+    itr_schedule s = {.kind = ITR_SCHEDULE_INVERSE, .lr = {1, 0}, .factor = {1, -1}};
+    check(&s, 0, 1, 0);
+    check(&s, 2, 0.5, 0);
+    s.factor = (itr_scalar){INT32_MAX, INT32_MAX}; /* nothing that is representable */
+    s.horizon = INT64_MAX;
+    check(&s, INT64_MAX, 0, 0);
+    s.factor.e = INT32_MIN;
+    check(&s, INT64_MAX, 1, 0);
+}
+
 static void warmup_rises_linearly(void **state)
 {
     (void)state;
     uint64_t seed = 8;
-    for (int kind = ITR_SCHEDULE_CONSTANT; kind <= ITR_SCHEDULE_LINEAR; kind++) {
+    for (int kind = ITR_SCHEDULE_CONSTANT; kind <= ITR_SCHEDULE_INVERSE; kind++) {
         for (int i = 0; i < 500; i++) {
             itr_schedule s = random_schedule(&seed, (itr_schedule_kind)kind);
             s.factor = (itr_scalar){1, -1};
@@ -134,9 +157,9 @@ static void warmup_rises_linearly(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(constant_keeps_rate),   cmocka_unit_test(cosine_within_28_bits),
-        cmocka_unit_test(linear_falls_to_zero),  cmocka_unit_test(step_multiplies_each_period),
-        cmocka_unit_test(warmup_rises_linearly),
+        cmocka_unit_test(constant_keeps_rate),  cmocka_unit_test(cosine_within_28_bits),
+        cmocka_unit_test(linear_falls_to_zero), cmocka_unit_test(step_multiplies_each_period),
+        cmocka_unit_test(inverse_divides),      cmocka_unit_test(warmup_rises_linearly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
