@@ -179,6 +179,17 @@ static itc_status visit(itc_grad *b, const itc_node *n)
     return n->op->grad(b, n);
 }
 
+/** Starts of slots that the optimizer does not have. */
+static void drop_unused_slots(const itc_grad *b)
+{
+    for (int i = 0; i < b->n; i++) {
+        itc_value *v = b->g->values[i];
+        if (v->kind == ITC_VALUE_SLOT && !v->next_state) {
+            v->kind = ITC_VALUE_CONST;
+        }
+    }
+}
+
 itc_status itc_pass_backward(itc_graph *g)
 {
     itc_grad b = {.g = g, .n = g->n_values};
@@ -218,6 +229,7 @@ itc_status itc_pass_backward(itc_graph *g)
         return itc_error(g->ctx, NULL, ITC_RANGE, "E0313",
                          "nothing to train: no loss depends on a parameter");
     }
+    drop_unused_slots(&b);
     itc_graph_sweep(g);
     return ITC_OK;
 }

@@ -15,11 +15,12 @@ typedef enum itc_optimizer_kind {
     ITC_OPTIMIZER_COUNT
 } itc_optimizer_kind;
 
-/** What --optimizer says; the parameters of the same names in torch.optim. */
+/** What --optimizer says; the parameters of the same names in torch.optim, and a few of ONNX's. */
 typedef struct itc_optimizer {
     itc_optimizer_kind kind;
-    double momentum, decay, beta1, beta2, alpha, eps;
-    bool nesterov;
+    double momentum, dampening, decay, post_decay, beta1, beta2, alpha, eps;
+    long first; /**< number of the first step */
+    bool nesterov, eps_hat, uncorrected;
 } itc_optimizer;
 
 /**
@@ -29,6 +30,9 @@ typedef struct itc_optimizer {
 const char *itc_optimizer_parse(const char *text, itc_optimizer *o, bool *unknown);
 /** The learning rate that torch.optim takes by default; of sgd, ours. */
 const char *itc_optimizer_default_lr(itc_optimizer_kind kind);
+
+/** The name of w's slot: one that stands in the graph before the pass is where the slot starts. */
+const char *itc_optimizer_slot(itc_ctx *ctx, const itc_value *w, const char *suffix);
 
 /**
  * Appends to UPDATE what makes w's next state from the sum dw of its gradients (and, with several

@@ -1,12 +1,14 @@
 /*
- * What optimizers with a divisor of their own for each element need beside sums (passes/optimizer.c).
+ * What optimizers with a divisor of their own for each element need beside sums
+ * (passes/optimizer.c).
  *
  * MeanSquare is the running mean of squares v' = (1 - decay) v + rate g^2; on integers a formal sum
  * with a product in it, so that it is rounded once. It is kept with 31 bits whatever --state-bits
  * says: its root then has 15, as many as what it divides.
- * RootDiv is k x / (sqrt(v) + eps), with Adam's corrections for the first steps in k and eps; what
- * it computes on integers is NUMERICS.md, "Roots".
- * Sources: torch.optim.Adam, AdamW, RMSprop, Adagrad; numerics N16.
+ * RootDiv is k x / (sqrt(v) + eps), with Adam's corrections for the first steps in k and, unless it
+ * is eps_hat, in eps; what it computes on integers is NUMERICS.md, "Roots".
+ * Sources: torch.optim.Adam, AdamW, RMSprop, Adagrad; ai.onnx.preview.training Adam-1; numerics
+ * N16.
  */
 #include <math.h>
 
@@ -28,14 +30,28 @@ static itc_status same_as_first(itc_graph *g, itc_node *n)
     return ITC_OK;
 }
 
+/** The slot's start, quantised like other state, with SQUARE_BITS: exact. */
+static void widen(itc_ctx *ctx, itc_value *v)
+{
+    const int up = SQUARE_BITS - v->type.bits;
+    itc_tensor *t = itc_tensor_new(ctx, ITC_I32, v->data->rank, v->data->dim);
+    int64_t any = 0;
+    for (int64_t i = 0; i < t->count; i++) {
+        const int64_t m = itc_tensor_get_int(v->data, i);
+        ((int32_t *)t->data)[i] = (int32_t)(m * ((int64_t)1 << up));
+        any |= m;
+    }
+    v->init_exp = any != 0 ? v->init_exp - up : -SQUARE_BITS;
+    v->data = t;
+    v->type.dtype = ITC_I32;
+    v->type.bits = SQUARE_BITS;
+}
+
 static itc_status mean_square_lower(itc_lower *l, const itc_node *n)
 {
     itc_value *v = n->in[0], *g = NULL;
     const double decay = itc_float(n, "decay"), rate = itc_float(n, "rate");
-    v->data = itc_tensor_new(itc_lower_graph(l)->ctx, ITC_I32, v->data->rank, v->data->dim);
-    v->type.dtype = ITC_I32;
-    v->type.bits = SQUARE_BITS;
-    v->init_exp = -SQUARE_BITS;
+    widen(itc_lower_graph(l)->ctx, v);
     ITC_TRY(itc_lower_get(l, n, n->in[1], itc_lower_wide_bits(l), &g));
     /* v - decay * v: both terms by the same rounded coefficient, so that no constant drifts */
     const itc_sum_term term[3] = {{.x = v, .c = {1, ITC_SYM_NONE}},
@@ -49,15 +65,16 @@ static itc_status mean_square_lower(itc_lower *l, const itc_node *n)
 static itc_status mean_square_emit(itc_emit *e, const itc_node *n)
 {
     const itc_expr *g = itc_x_load(e, 1);
-    const itc_expr *old = itc_x(e, ITC_X_MUL, itc_x_const(e, 1 - itc_float(n, "decay")),
-                                itc_x_load(e, 0), NULL);
+    const itc_expr *old =
+        itc_x(e, ITC_X_MUL, itc_x_const(e, 1 - itc_float(n, "decay")), itc_x_load(e, 0), NULL);
     const itc_expr *square = itc_x(e, ITC_X_MUL, itc_x_const(e, itc_float(n, "rate")),
                                    itc_x(e, ITC_X_MUL, g, g, NULL), NULL);
     return itc_emit_loop(e, n, n->out[0], 2, n->in, itc_x(e, ITC_X_ADD, old, square, NULL));
 }
 
-static const itc_attr_spec mean_square_attrs[] = {
-    {.name = "decay", .kind = ITC_ATTR_FLOAT}, {.name = "rate", .kind = ITC_ATTR_FLOAT, .f = 1}, {0}};
+static const itc_attr_spec mean_square_attrs[] = {{.name = "decay", .kind = ITC_ATTR_FLOAT},
+                                                  {.name = "rate", .kind = ITC_ATTR_FLOAT, .f = 1},
+                                                  {0}};
 
 const itc_op_def itc_op_MeanSquare = {
     .name = "MeanSquare",
@@ -128,8 +145,7 @@ static itc_status root_div_emit(itc_emit *e, const itc_node *n)
     if (!itc_type_count(&n->out[0]->type, &count)) {
         return ITC_INTERNAL;
     }
-    ITC_TRY(itc_emit_call(e, n, "root_div", 3,
-                          (itc_value *[]){n->in[0], n->in[1], n->out[0]}));
+    ITC_TRY(itc_emit_call(e, n, "root_div", 3, (itc_value *[]){n->in[0], n->in[1], n->out[0]}));
     itc_arg_ptr(e, "x", n->in[0]);
     itc_arg_exp(e, "e_x", n->in[0]);
     itc_arg_ptr(e, "v", n->in[1]);
@@ -143,13 +159,15 @@ static itc_status root_div_emit(itc_emit *e, const itc_node *n)
         give_scalar(e, itc_format(ctx, "%s_m", name[i]), itc_format(ctx, "%s_e", name[i]), v);
         itc_arg_real(e, name[i], v);
     }
+    itc_arg_int(e, "eps_hat", itc_int(n, "eps_hat"));
+    itc_arg_int(e, "first", itc_int(n, "first"));
     return ITC_OK;
 }
 
-static const itc_attr_spec root_div_attrs[] = {{.name = "beta1", .kind = ITC_ATTR_FLOAT},
-                                               {.name = "beta2", .kind = ITC_ATTR_FLOAT},
-                                               {.name = "eps", .kind = ITC_ATTR_FLOAT},
-                                               {0}};
+static const itc_attr_spec root_div_attrs[] = {
+    {.name = "beta1", .kind = ITC_ATTR_FLOAT},       {.name = "beta2", .kind = ITC_ATTR_FLOAT},
+    {.name = "eps", .kind = ITC_ATTR_FLOAT},         {.name = "eps_hat", .kind = ITC_ATTR_INT},
+    {.name = "first", .kind = ITC_ATTR_INT, .i = 1}, {0}};
 
 const itc_op_def itc_op_RootDiv = {
     .name = "RootDiv",
@@ -160,7 +178,8 @@ const itc_op_def itc_op_RootDiv = {
     .out_max = 1,
     .flags = ITC_OP_INTERNAL,
     .attrs = root_div_attrs,
-    .summary = "operand 0 over (the root of operand 1, plus eps), corrected for the step by the betas",
+    .summary =
+        "operand 0 over (the root of operand 1, plus eps), corrected for the step by the betas",
     .infer = root_div_infer,
     .demand = ITC_DEMAND_WIDE,
     .lower = root_div_lower,

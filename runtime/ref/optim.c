@@ -1,7 +1,7 @@
 /**
  * The division of Adam, RMSprop and Adagrad: y = k * x / (sqrt(v) + eps'), where for step t
- * k = sqrt(1 - beta2^t) / (1 - beta1^t) and eps' = eps * sqrt(1 - beta2^t); without betas (0) they
- * are 1 and eps.
+ * k = sqrt(1 - beta2^t) / (1 - beta1^t) and eps' = eps * sqrt(1 - beta2^t), with eps_hat eps
+ * itself; without betas (0) and in a step 0 they are 1 and eps. t is first + rng->step.
  *
  * Shapes   x, v, y [n]
  * Units    x at *e_x, v at *e_v; y at *e_y, which is the same for all elements and depends on *e_x,
@@ -30,9 +30,11 @@ typedef struct correction {
 
 static correction correction_of(const itr_root_div_args *a)
 {
-    const int64_t t = (int64_t)a->rng->step + 1;
-    const itr_scalar c1 = itr_one_minus_power((itr_scalar){a->beta1_m, a->beta1_e}, t);
-    const itr_scalar c2 = itr_one_minus_power((itr_scalar){a->beta2_m, a->beta2_e}, t);
+    const int64_t t = (int64_t)a->rng->step + a->first;
+    const itr_scalar none = {0, 0}, beta1 = {a->beta1_m, a->beta1_e},
+                     beta2 = {a->beta2_m, a->beta2_e};
+    const itr_scalar c1 = itr_one_minus_power(t > 0 ? beta1 : none, t > 0 ? t : 1);
+    const itr_scalar c2 = itr_one_minus_power(t > 0 ? beta2 : none, t > 0 ? t : 1);
     const int up = (c2.e & 1) != 0 ? 31 : 30; /* so that the exponent below the root is even */
     const uint64_t root = itr_isqrt64((uint64_t)c2.m << up);
     const int64_t root_e = ((int64_t)c2.e - up) / 2;
@@ -44,8 +46,8 @@ static correction correction_of(const itr_root_div_args *a)
         c.k = k >> 1;
         c.k_e++;
     }
-    c.eps = (uint64_t)a->eps_m * root;
-    c.eps_e = a->eps_e + root_e;
+    c.eps = a->eps_hat ? (uint64_t)a->eps_m : (uint64_t)a->eps_m * root;
+    c.eps_e = a->eps_hat ? a->eps_e : a->eps_e + root_e;
     return c;
 }
 

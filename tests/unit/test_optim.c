@@ -81,6 +81,8 @@ typedef struct division {
     int32_t e_x, e_v, e_y;
     itr_rng rng;
     double beta1, beta2, eps;
+    bool eps_hat;
+    int before; /* steps before the first, which is 1 */
 } division;
 
 static void divide(division *d)
@@ -99,6 +101,8 @@ static void divide(division *d)
                                  .beta2_e = b2.e,
                                  .eps_m = eps.m,
                                  .eps_e = eps.e,
+                                 .eps_hat = d->eps_hat,
+                                 .first = d->before + 1,
                                  .rng = &d->rng};
     itr_root_div_i16i32i32_ref(&a);
 }
@@ -106,10 +110,10 @@ static void divide(division *d)
 /* PyTorch's formula in double, the divisor at least one stored unit. */
 static double quotient(const division *d, int i)
 {
-    const double t = (double)d->rng.step + 1;
-    const double c1 = 1 - pow(d->beta1, t), c2 = 1 - pow(d->beta2, t);
-    const double v = ldexp(d->v[i] > 0 ? d->v[i] : 1, d->e_v);
-    return ldexp(d->x[i], d->e_x) / c1 / (sqrt(v / c2) + d->eps);
+    const double t = (double)d->rng.step + 1 + (double)d->before;
+    const double c1 = t > 0 ? 1 - pow(d->beta1, t) : 1, c2 = t > 0 ? 1 - pow(d->beta2, t) : 1;
+    const double v = ldexp(d->v[i] > 0 ? d->v[i] : 1, d->e_v), x = ldexp(d->x[i], d->e_x);
+    return d->eps_hat ? x * sqrt(c2) / c1 / (sqrt(v) + d->eps) : x / c1 / (sqrt(v / c2) + d->eps);
 }
 
 static void root_div_against_double(void **state)
@@ -123,6 +127,8 @@ static void root_div_against_double(void **state)
         division d = {.beta1 = betas[run % 4][0],
                       .beta2 = betas[run % 4][1],
                       .eps = eps[run / 4 % 5],
+                      .eps_hat = run / 100 % 2,
+                      .before = run / 200 % 4 - 1,
                       .rng = {.step = steps[run / 20 % 5]}};
         d.e_v = (int32_t)(next(&random) % 121) - 90;
         d.e_x = d.e_v / 2 + (int32_t)(next(&random) % 17) - 4;

@@ -51,14 +51,18 @@ static void advance(const itc_optimizer *o, training *s, double *g, double lr)
             g[i] += o->decay * *w;
         }
         if (o->kind == ITC_SGD) {
-            *a = o->momentum * *a + g[i];
+            *a = o->momentum * *a + (s->step > 1 || o->first > 0 ? 1 - o->dampening : 1) * g[i];
             *w -= lr * (o->nesterov ? g[i] + o->momentum * *a : *a);
         } else if (o->kind == ITC_ADAM || o->kind == ITC_ADAMW) {
             *a = o->beta1 * *a + (1 - o->beta1) * g[i];
             *b = o->beta2 * *b + (1 - o->beta2) * g[i] * g[i];
-            const double m = *a / (1 - pow(o->beta1, s->step));
-            const double v = *b / (1 - pow(o->beta2, s->step));
-            *w -= lr * m / (sqrt(v) + o->eps);
+            const double t = s->step - 1 + (double)o->first;
+            const bool corrects = t > 0 && !o->uncorrected;
+            const double c1 = corrects ? 1 - pow(o->beta1, t) : 1;
+            const double c2 = corrects ? 1 - pow(o->beta2, t) : 1;
+            *w -= o->eps_hat ? lr * sqrt(c2) / c1 * *a / (sqrt(*b) + o->eps)
+                             : lr * *a / c1 / (sqrt(*b / c2) + o->eps);
+            *w *= 1 - o->post_decay;
         } else if (o->kind == ITC_RMSPROP) {
             *b = o->alpha * *b + (1 - o->alpha) * g[i] * g[i];
             *a = o->momentum * *a + g[i] / (sqrt(*b) + o->eps);
@@ -83,6 +87,12 @@ static const optimizer_case cases[] = {
     {"adam", "", 0.01, 0.006, 0.0001},
     {"adam,beta1=0,beta2=0.5,eps=0.01,weight-decay=0.1", "", 0.01, 0.006, 0.0001},
     {"adam,eps=0.9", "micro_batch=3", 0.3, 0.006, 0.0001},
+    {"sgd,momentum=0.9,dampening=0.5,weight-decay=0.01", "", 0.1, 0.006, 0.0001},
+    {"sgd,momentum=0.8,dampening=0.9,nesterov", "micro_batch=3", 0.2, 0.006, 0.0001},
+    {"sgd,momentum=0.8,dampening=0.5,first=3", "", 0.1, 0.006, 0.0001},
+    {"adam,eps-hat=0.01,first=0,post-decay=0.001", "", 0.01, 0.006, 0.0001},
+    {"adam,eps-hat=0.9,first=7,weight-decay=0.1", "", 0.3, 0.006, 0.0001},
+    {"adam,uncorrected", "", 0.01, 0.006, 0.0001},
     {"adamw,weight-decay=0.5", "micro_batch=4", 0.01, 0.006, 0.0001},
     {"adamw,weight-decay=0.5", "no_decay=w*", 0.01, 0.006, 0.0001},
     {"sgd,momentum=0.9,weight-decay=0.1", "no_decay=w", 0.05, 0.006, 0.0001},
@@ -156,6 +166,15 @@ static void what_the_option_says(void **state)
                                       "adam,nesterov",
                                       "rmsprop,beta2=0.5",
                                       "adagrad,momentum=0.5",
+                                      "sgd,dampening=1",
+                                      "sgd,first=",
+                                      "sgd,first=-1",
+                                      "sgd,first=1x",
+                                      "sgd,first=9999999999",
+                                      "sgd,eps-hat=0.5",
+                                      "sgd,uncorrected",
+                                      "adagrad,first=1",
+                                      "adamw,post-decay=0.1",
                                       "adamw,eps=1"};
     itc_optimizer o;
     bool unknown = false;
