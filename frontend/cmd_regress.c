@@ -103,6 +103,10 @@ static itc_status train(run *r, itc_ctx *ctx, const itc_zoo_entry *e, itc_zoo_re
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
         itc_args_add(ctx, &a, fixed[i]);
     }
+    if (r->cli->options.given[ITC_OPT_threads]) {
+        itc_args_add(ctx, &a, "--threads");
+        itc_args_add(ctx, &a, r->cli->options.value[ITC_OPT_threads]);
+    }
     (void)unlink(log); /* of an earlier run in the same folder */
     ITC_TRY(itc_training_run(g, &pipeline, e->model, stem,
                              itc_options_flag(&r->cli->options, ITC_OPT_interpret), &a,
