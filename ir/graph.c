@@ -405,6 +405,11 @@ const char *itc_setting_string(const itc_graph *g, const char *name, const char 
     return a && a->kind == ITC_ATTR_STRING ? a->u.s : otherwise;
 }
 
+bool itc_loss_is_none(const itc_graph *g)
+{
+    return strcmp(itc_setting_string(g, "loss", ""), "none") == 0;
+}
+
 /* ---- edits ---- */
 
 itc_value *itc_value_resolve(itc_value *v)

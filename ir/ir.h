@@ -284,6 +284,8 @@ void itc_setting_set(itc_graph *g, itc_attr a);
 int64_t itc_setting_int(const itc_graph *g, const char *name, int64_t otherwise);
 double itc_setting_float(const itc_graph *g, const char *name, double otherwise);
 const char *itc_setting_string(const itc_graph *g, const char *name, const char *otherwise);
+/** --loss none: the graph is compiled for its outputs alone. */
+bool itc_loss_is_none(const itc_graph *g);
 /** Follows replaced_by to its end (NULL stays NULL). */
 itc_value *itc_value_resolve(itc_value *v);
 /** Rewrites every operand, output and next_state to what it resolves to. */

@@ -9,7 +9,6 @@
  *
  * Linear in the graph's size (times the number of operands).
  */
-#include "ir/ops/util.h"
 #include "passes/grad.h"
 #include "passes/optimizer.h"
 #include "passes/pass.h"
@@ -108,30 +107,6 @@ itc_value *itc_grad_of(itc_grad *b, const itc_node *n, int out)
         return NULL;
     }
     return b->sum[n->out[out]->id];
-}
-
-itc_status itc_grad_unbroadcast(itc_grad *b, const itc_node *n, itc_value *v, const itc_value *like,
-                                itc_value **out)
-{
-    itc_graph *g = b->g;
-    int64_t axes[ITC_MAX_RANK];
-    int n_axes = 0;
-    const int lead = v->type.rank - like->type.rank;
-    bool same_rank = lead == 0;
-    for (int i = 0; i < v->type.rank; i++) {
-        if (i < lead || !itc_dim_equal(v->type.dim[i], like->type.dim[i - lead])) {
-            axes[n_axes++] = i;
-        }
-    }
-    *out = v;
-    if (n_axes > 0) {
-        itc_node *sum = itc_node_new(g, &itc_op_ReduceSumTo, n, 1, &v, 1);
-        itc_set_ints(g, sum, "axes", n_axes, axes);
-        itc_set_int(g, sum, "keepdims", same_rank);
-        ITC_TRY(itc_infer(g, sum));
-        *out = sum->out[0];
-    }
-    return itc_view_build(g, n, *out, &like->type, out);
 }
 
 static void find_wanted(itc_grad *b)

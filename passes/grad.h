@@ -21,8 +21,5 @@ itc_status itc_grad_add(itc_grad *b, const itc_node *n, int i, itc_value *contri
 ITC_NODISCARD itc_status itc_grad_build(itc_grad *b, const itc_node *n, const itc_op_def *op,
                                         int n_in, itc_value *const *in, itc_node **node,
                                         itc_value **out);
-/** Sums `v` over the axes that broadcasting added, so that its type is `like`'s (may return v). */
-ITC_NODISCARD itc_status itc_grad_unbroadcast(itc_grad *b, const itc_node *n, itc_value *v,
-                                              const itc_value *like, itc_value **out);
 
 #endif

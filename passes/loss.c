@@ -17,11 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool itc_loss_is_none(const itc_graph *g)
-{
-    return strcmp(itc_setting_string(g, "loss", ""), "none") == 0;
-}
-
 typedef struct loss_spec {
     int output;
     const char *kind;

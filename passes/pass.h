@@ -45,9 +45,6 @@ ITC_NODISCARD itc_status itc_run_pass(itc_graph *g, const itc_pass *p, int *prop
 /** Takes a graph of any earlier stage to `stage`. */
 ITC_NODISCARD itc_status itc_run_to(itc_graph *g, itc_stage stage, const itc_pipeline_options *opt);
 
-/** --loss none: the graph is compiled for its outputs alone. */
-bool itc_loss_is_none(const itc_graph *g);
-
 #define PASS(name, stage, needs, keeps, gives, optional, summary)                                  \
     itc_status itc_pass_##name(itc_graph *g);
 #include "passes/passes.def"

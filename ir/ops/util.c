@@ -221,6 +221,30 @@ void itc_attr_copy(itc_graph *g, itc_node *to, const itc_node *from, const char 
     }
 }
 
+itc_status itc_grad_unbroadcast(itc_grad *b, const itc_node *n, itc_value *v, const itc_value *like,
+                                itc_value **out)
+{
+    itc_graph *g = itc_grad_graph(b);
+    int64_t axes[ITC_MAX_RANK];
+    int n_axes = 0;
+    const int lead = v->type.rank - like->type.rank;
+    bool same_rank = lead == 0;
+    for (int i = 0; i < v->type.rank; i++) {
+        if (i < lead || !itc_dim_equal(v->type.dim[i], like->type.dim[i - lead])) {
+            axes[n_axes++] = i;
+        }
+    }
+    *out = v;
+    if (n_axes > 0) {
+        itc_node *sum = itc_node_new(g, &itc_op_ReduceSumTo, n, 1, &v, 1);
+        itc_set_ints(g, sum, "axes", n_axes, axes);
+        itc_set_int(g, sum, "keepdims", same_rank);
+        ITC_TRY(itc_infer(g, sum));
+        *out = sum->out[0];
+    }
+    return itc_view_build(g, n, *out, &like->type, out);
+}
+
 itc_status itc_grad_add_shaped(itc_grad *b, const itc_node *n, int i, itc_value *v)
 {
     itc_dim have, want;

@@ -65,6 +65,9 @@ itc_value *itc_list_const(itc_graph *g, const itc_node *origin, const char *what
                           const int64_t *dim, const int64_t *v);
 /** A copy of attribute `name` of `from`, where it is there. */
 void itc_attr_copy(itc_graph *g, itc_node *to, const itc_node *from, const char *name);
+/** Sums `v` over the axes that broadcasting added, so that its type is `like`'s (may return v). */
+ITC_NODISCARD itc_status itc_grad_unbroadcast(struct itc_grad *b, const itc_node *n, itc_value *v,
+                                              const itc_value *like, itc_value **out);
 /** Adds v as gradient of operand i, reduced or viewed to the operand's shape where it differs. */
 ITC_NODISCARD itc_status itc_grad_add_shaped(struct itc_grad *b, const itc_node *n, int i,
                                              itc_value *v);
