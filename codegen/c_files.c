@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "codegen/c_writer.h"
+#include "codegen/eval.h"
 #include "codegen/plan_text.h"
 
 typedef struct hole {

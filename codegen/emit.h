@@ -50,7 +50,8 @@ ITC_NODISCARD itc_status itc_emit_loop(itc_emit *e, const itc_node *n, itc_value
                                        itc_value *const *in, const itc_expr *expr);
 const itc_expr *itc_x(itc_emit *e, itc_x_kind k, const itc_expr *a, const itc_expr *b,
                       const itc_expr *c);
-/** A function that math.def lists, of C's <math.h> or of integers; b is NULL for one of a single operand. */
+/** A function that math.def lists, of C's <math.h> or of integers; b is NULL for one of a single
+ * operand. */
 const itc_expr *itc_x_call(itc_emit *e, const char *function, const itc_expr *a, const itc_expr *b);
 const itc_expr *itc_x_load(itc_emit *e, int operand);
 const itc_expr *itc_x_const(itc_emit *e, double v);

@@ -558,3 +558,32 @@ const void *itc_eval_value(const itr_model *m, void *state, const itc_value *v)
     const frame f = {.ev = ev, .state = state};
     return address(&f, v);
 }
+
+/* ---- the initial state ---- */
+
+typedef struct sink {
+    itc_strbuf b;
+} sink;
+
+static bool append(void *user, const void *bytes, size_t n)
+{
+    itc_strbuf_add_n(&((sink *)user)->b, bytes, n);
+    return true;
+}
+
+itc_status itc_initial_data(itc_model_info *info, void **bytes, size_t *n)
+{
+    itr_model *model = NULL;
+    void *state = NULL;
+    sink s;
+    ITC_TRY(itc_eval_model_of(info, &model));
+    state = itc_eval_tensors_new(model); /* the arena may be larger than this machine */
+    itc_strbuf_init(&s.b, info->g->ctx);
+    if (itr_tensors_write(model, state, append, &s) != ITR_OK) {
+        return itc_error(info->g->ctx, NULL, ITC_INTERNAL, "E0409",
+                         "the initial parameters cannot be written");
+    }
+    *bytes = s.b.text;
+    *n = s.b.len;
+    return ITC_OK;
+}

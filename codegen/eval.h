@@ -22,5 +22,7 @@ void *itc_eval_tensors_new(const itr_model *m);
 
 /** Mantissas of a value at hand: state, or whatever of the arena is still live. For tests. */
 const void *itc_eval_value(const itr_model *m, void *state, const itc_value *v);
+/** The bytes of MODEL_data.bin: every state tensor's initial contents. */
+ITC_NODISCARD itc_status itc_initial_data(itc_model_info *info, void **bytes, size_t *n);
 
 #endif

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codegen/eval.h"
 #include "codegen/names.h"
 #include "runtime/host/args.h"
 #include "runtime/host/decimal.h"
@@ -16,36 +15,6 @@
 const char *itc_version(void)
 {
     return ITC_VERSION;
-}
-
-itr_dtype itc_runtime_dtype(itc_dtype t)
-{
-    switch (t) {
-    case ITC_F32:
-        return ITR_F32;
-    case ITC_I8:
-        return ITR_I8;
-    case ITC_I16:
-        return ITR_I16;
-    case ITC_I32:
-        return ITR_I32;
-    case ITC_I64:
-        return ITR_I64;
-    case ITC_U8:
-    case ITC_BOOL:
-    case ITC_DTYPE_COUNT:
-        break;
-    }
-    return ITR_U8;
-}
-
-int32_t itc_term_bits(const itc_type *t)
-{
-    if (t->bits > 0) {
-        return t->bits;
-    }
-    const bool is_unsigned = t->dtype == ITC_U8 || t->dtype == ITC_BOOL;
-    return (int32_t)itc_dtype_size(t->dtype) * 8 - (is_unsigned ? 0 : 1);
 }
 
 static const char *tensor_name(const itc_value *v)
@@ -340,32 +309,5 @@ itc_status itc_model_info_new(const itc_program *p, const char *stem, itc_model_
     memcpy(info->model.model_hash, g->model_hash, sizeof g->model_hash);
     hash_plan(g, info->model.plan_hash);
     *out = info;
-    return ITC_OK;
-}
-
-typedef struct sink {
-    itc_strbuf b;
-} sink;
-
-static bool append(void *user, const void *bytes, size_t n)
-{
-    itc_strbuf_add_n(&((sink *)user)->b, bytes, n);
-    return true;
-}
-
-itc_status itc_initial_data(itc_model_info *info, void **bytes, size_t *n)
-{
-    itr_model *model = NULL;
-    void *state = NULL;
-    sink s;
-    ITC_TRY(itc_eval_model_of(info, &model));
-    state = itc_eval_tensors_new(model); /* the arena may be larger than this machine */
-    itc_strbuf_init(&s.b, info->g->ctx);
-    if (itr_tensors_write(model, state, append, &s) != ITR_OK) {
-        return itc_error(info->g->ctx, NULL, ITC_INTERNAL, "E0409",
-                         "the initial parameters cannot be written");
-    }
-    *bytes = s.b.text;
-    *n = s.b.len;
     return ITC_OK;
 }

@@ -30,12 +30,7 @@ ITC_NODISCARD itc_status itc_model_info_new(const itc_program *p, const char *st
 /** Describes nodes and losses to those who watch (watch.c); part of itc_model_info_new. */
 void itc_model_watch(itc_model_info *info);
 
-itr_dtype itc_runtime_dtype(itc_dtype t);
-/** Magnitude bits that a TERMS entry states: the type's, else those of its dtype. */
-int32_t itc_term_bits(const itc_type *t);
 /** The version of intrain. */
 const char *itc_version(void);
-/** The bytes of MODEL_data.bin: every state tensor's initial contents. */
-ITC_NODISCARD itc_status itc_initial_data(itc_model_info *info, void **bytes, size_t *n);
 
 #endif

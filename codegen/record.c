@@ -173,3 +173,35 @@ void itc_coef_scalar(double value, int32_t *m, int32_t *e)
     *m = (int32_t)mantissa;
     *e = mantissa == 0 ? 0 : exponent;
 }
+
+/* ---- types ---- */
+
+itr_dtype itc_runtime_dtype(itc_dtype t)
+{
+    switch (t) {
+    case ITC_F32:
+        return ITR_F32;
+    case ITC_I8:
+        return ITR_I8;
+    case ITC_I16:
+        return ITR_I16;
+    case ITC_I32:
+        return ITR_I32;
+    case ITC_I64:
+        return ITR_I64;
+    case ITC_U8:
+    case ITC_BOOL:
+    case ITC_DTYPE_COUNT:
+        break;
+    }
+    return ITR_U8;
+}
+
+int32_t itc_term_bits(const itc_type *t)
+{
+    if (t->bits > 0) {
+        return t->bits;
+    }
+    const bool is_unsigned = t->dtype == ITC_U8 || t->dtype == ITC_BOOL;
+    return (int32_t)itc_dtype_size(t->dtype) * 8 - (is_unsigned ? 0 : 1);
+}

@@ -6,6 +6,7 @@
 #define ITC_CODEGEN_RECORD_H
 
 #include "ir/op.h"
+#include "runtime/itr.h"
 
 typedef enum itc_field_kind {
     ITC_FIELD_IN,
@@ -173,5 +174,9 @@ bool itc_value_is_port(const itc_value *v);
 int32_t itc_value_exponents(const itc_value *v);
 /** A coefficient's number as a scalar with a mantissa of at most 15 bits, rounded to nearest. */
 void itc_coef_scalar(double value, int32_t *m, int32_t *e);
+
+itr_dtype itc_runtime_dtype(itc_dtype t);
+/** Magnitude bits that a TERMS entry states: the type's, else those of its dtype. */
+int32_t itc_term_bits(const itc_type *t);
 
 #endif

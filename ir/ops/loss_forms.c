@@ -17,7 +17,6 @@
 #include "ir/ops/pick.h"
 #include "ir/ops/take.h"
 #include "ir/ops/util.h"
-#include "passes/pass.h"
 
 static itc_status loss_checks(itc_graph *g, const itc_node *n)
 {
