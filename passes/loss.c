@@ -46,9 +46,26 @@ static int find_output(const itc_graph *g, const char *name, size_t len)
     return -1;
 }
 
-static bool is_loss_scalar(const itc_value *v)
+/** What v shows under another shape, [1, 1] for instance. */
+static itc_value *unviewed(itc_value *v)
 {
-    if (!v || !v->def || v->type.rank != 0) {
+    while (v && v->def && v->def->op->alias) {
+        v = v->def->in[0];
+    }
+    return v;
+}
+
+/** One number, of any rank. */
+static bool is_number(const itc_type *t)
+{
+    itc_dim count;
+    return itc_type_count(t, &count) && count.size == 1 && !count.batch;
+}
+
+static bool is_loss_scalar(itc_value *v)
+{
+    v = unviewed(v);
+    if (!v || !v->def || !is_number(&v->type)) {
         return false;
     }
     if (v->def->op->flags & ITC_OP_LOSS) {
@@ -66,7 +83,7 @@ static itc_status default_spec(itc_graph *g, loss_spec *s)
 {
     int floats = 0, scalar = -1;
     for (int i = 0; i < g->n_outputs; i++) {
-        const itc_value *v = g->outputs[i].value;
+        itc_value *v = g->outputs[i].value;
         if (v && v->type.dtype == ITC_F32) {
             floats++;
             s->output = i;
@@ -268,9 +285,10 @@ static itc_status attach_mse(loss_pass *p, const loss_spec *s)
 }
 
 /** The model's own scalar: a weighted sum of losses. */
-static itc_status attach_graph(loss_pass *p, const itc_value *v, double weight)
+static itc_status attach_graph(loss_pass *p, itc_value *shown, double weight)
 {
     itc_graph *g = p->g;
+    const itc_value *v = unviewed(shown);
     itc_node *n = v->def;
     if (n && (n->op->flags & ITC_OP_LOSS)) {
         itc_set_float(g, n, "weight", itc_float(n, "weight") * weight);
@@ -283,10 +301,11 @@ static itc_status attach_graph(loss_pass *p, const itc_value *v, double weight)
         return ITC_OK;
     }
     const itc_attr *coef = n && (n->op->flags & ITC_OP_SUM) ? itc_attr_find(n, "coef") : NULL;
-    if (!coef || v->type.rank != 0) {
+    if (!coef || !is_number(&v->type)) {
         return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0306",
-                         "the output is not a weighted sum of loss operators "
-                         "(SoftmaxCrossEntropyLoss); choose --loss OUTPUT=cross-entropy or mse");
+                         "the output is not a weighted sum of losses (SoftmaxCrossEntropyLoss, or "
+                         "ReduceMean over everything, the rows included); choose --loss "
+                         "OUTPUT=cross-entropy or mse");
     }
     for (int i = 0; i < n->n_in; i++) {
         ITC_TRY(attach_graph(p, n->in[i], weight * coef->u.coefs[i].value));
@@ -342,6 +361,79 @@ static itc_status attach_all(loss_pass *p)
         text = next;
     }
     return ITC_OK;
+}
+
+static bool is_attached(const loss_pass *p, const itc_node *n)
+{
+    for (int i = 0; i < p->n_losses; i++) {
+        if (p->loss[i] == n) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/** Drops the losses that are not trained by. A loss is reported and has a gradient; it has no value
+ * that a node could compute with. */
+static itc_status settle_losses(loss_pass *p)
+{
+    itc_graph *g = p->g;
+    const itc_node_list *list = &g->section[ITC_FORWARD];
+    bool *of_loss = ITC_NEW_ARRAY(g->ctx, bool, g->n_values + 1);
+    for (int k = 0; k < list->n; k++) {
+        itc_node *n = list->node[k];
+        const bool loss = (n->op->flags & ITC_OP_LOSS) != 0;
+        const bool sum = n->op->alias || (n->op->flags & ITC_OP_SUM) != 0;
+        bool uses = false;
+        for (int i = 0; i < n->n_in; i++) {
+            uses = uses || (n->in[i] && of_loss[n->in[i]->id]);
+        }
+        if (uses && !sum) {
+            return itc_error(
+                g->ctx, n, ITC_UNSUPPORTED, "E0306",
+                "it computes with a loss, which can only be scaled and added to others");
+        }
+        if (n->n_out > 0 && n->out[0]) {
+            of_loss[n->out[0]->id] = loss || uses;
+        }
+        n->dead = n->dead || (loss && !is_attached(p, n));
+    }
+    return ITC_OK;
+}
+
+/** Inputs that are used, and by losses alone, are targets, where the model has answers beside its
+ * losses.
+ */
+static void find_targets(loss_pass *p)
+{
+    itc_graph *g = p->g;
+    const itc_node_list *list = &g->section[ITC_FORWARD];
+    bool *answers = ITC_NEW_ARRAY(g->ctx, bool, g->n_values + 1);
+    bool *used = ITC_NEW_ARRAY(g->ctx, bool, g->n_values + 1);
+    bool any = false;
+    for (int i = 0; i < g->n_outputs; i++) {
+        itc_value *v = g->outputs[i].value;
+        if (v && !is_loss_scalar(v)) {
+            answers[v->id] = any = true;
+        }
+    }
+    for (int k = list->n - 1; k >= 0; k--) {
+        const itc_node *n = list->node[k];
+        bool needed = false;
+        for (int i = 0; i < n->n_out; i++) {
+            needed = needed || (n->out[i] && answers[n->out[i]->id]);
+        }
+        for (int i = 0; i < n->n_in; i++) {
+            const int32_t id = n->in[i] ? n->in[i]->id : g->n_values;
+            answers[id] = answers[id] || needed;
+            used[id] = used[id] || !n->dead;
+        }
+    }
+    for (int i = 0; any && i < g->n_values; i++) {
+        if (g->values[i]->kind == ITC_VALUE_INPUT && used[i] && !answers[i]) {
+            g->values[i]->kind = ITC_VALUE_TARGET;
+        }
+    }
 }
 
 /** Whether a result has rows: what repeats state N times depends on N. */
@@ -478,6 +570,10 @@ itc_status itc_pass_loss(itc_graph *g)
     ITC_TRY(attach_all(&p));
     if (p.n_losses > 60) {
         return itc_error(g->ctx, NULL, ITC_RANGE, "E0307", "more than 60 losses");
+    }
+    ITC_TRY(settle_losses(&p));
+    if (p.n_losses > 0) {
+        find_targets(&p);
     }
     split_prepare(g);
     const itc_node_list forward = g->section[ITC_FORWARD];

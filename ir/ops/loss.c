@@ -9,13 +9,16 @@
  *   LabelWeights   these numbers: what a mean over labels that count, or of classes that weigh
  *                  differently, multiplies each row by
  *   SquareLoss     mean over a sample's elements of d^2, gradient 2 d / elements
- * Sources: ONNX SoftmaxCrossEntropyLoss-13, NegativeLogLikelihoodLoss-13; torch.nn.functional.
+ *   MeanLoss       mean over a sample's elements, gradient 1 / elements: whatever else a model's
+ * own loss is before it is averaged over the rows Sources: ONNX SoftmaxCrossEntropyLoss-13,
+ * NegativeLogLikelihoodLoss-13; torch.nn.functional.
  */
 #include <math.h>
 #include <string.h>
 
 #include "codegen/emit.h"
 #include "ir/ops/loss.h"
+#include "ir/ops/take.h"
 #include "ir/ops/util.h"
 #include "passes/grad.h"
 #include "passes/lower.h"
@@ -296,14 +299,14 @@ const itc_op_def itc_op_LabelWeights = {
     .emit = label_weights_emit,
 };
 
-/* ---- SquareLoss ---- */
+/* ---- SquareLoss, MeanLoss ---- */
 
 static int64_t elements_a_sample(const itc_node *n)
 {
     return itc_type_elements(&n->in[0]->type, 1);
 }
 
-static itc_status square_loss_infer(itc_graph *g, itc_node *n)
+static itc_status mean_infer(itc_graph *g, itc_node *n)
 {
     ITC_TRY(itc_operand_real(g, n, 0));
     n->out[0]->type = itc_type_scalar(n->in[0]->type.dtype == ITC_F32 ? ITC_F32 : ITC_I64);
@@ -318,7 +321,17 @@ static itc_status square_loss_grad(itc_grad *b, const itc_node *n)
     return itc_grad_add(b, n, 0, dx);
 }
 
-static itc_status square_loss_lower(itc_lower *l, const itc_node *n)
+static itc_status mean_loss_grad(itc_grad *b, const itc_node *n)
+{
+    itc_value *dx = NULL;
+    itc_graph *g = itc_grad_graph(b);
+    itc_value *c = itc_scalar_const(g, n, "slope", ITC_F32,
+                                    itc_float(n, "weight") / (double)elements_a_sample(n));
+    ITC_TRY(itc_repeat_build(g, n, c, &n->in[0]->type, &dx));
+    return itc_grad_add(b, n, 0, dx);
+}
+
+static itc_status mean_lower(itc_lower *l, const itc_node *n)
 {
     itc_value *x = NULL;
     itc_node *m = NULL;
@@ -328,13 +341,13 @@ static itc_status square_loss_lower(itc_lower *l, const itc_node *n)
     return ITC_OK;
 }
 
-static itc_status square_loss_emit(itc_emit *e, const itc_node *n)
+static itc_status mean_emit(itc_emit *e, const itc_node *n, const char *kernel)
 {
     itc_dim count;
     if (!itc_type_count(&n->in[0]->type, &count)) {
         return ITC_INTERNAL;
     }
-    ITC_TRY(itc_emit_call(e, n, "square_loss", 1, n->in));
+    ITC_TRY(itc_emit_call(e, n, kernel, 1, n->in));
     itc_arg_ptr(e, "x", n->in[0]);
     itc_arg_exp(e, "e_x", n->in[0]);
     itc_arg_metrics(e, "metrics");
@@ -344,22 +357,45 @@ static itc_status square_loss_emit(itc_emit *e, const itc_node *n)
     return ITC_OK;
 }
 
-static const itc_attr_spec square_loss_attrs[] = {
-    {.name = "weight", .kind = ITC_ATTR_FLOAT, .f = 1}, {0}};
+static itc_status square_loss_emit(itc_emit *e, const itc_node *n)
+{
+    return mean_emit(e, n, "square_loss");
+}
 
-const itc_op_def itc_op_SquareLoss = {
-    .name = "SquareLoss",
-    .domain = "intrain",
-    .in_min = 1,
-    .in_max = 1,
-    .out_min = 1,
-    .out_max = 1,
-    .flags = ITC_OP_INTERNAL | ITC_OP_LOSS | ITC_OP_KEEP,
-    .attrs = square_loss_attrs,
-    .summary = "mean of squares over a sample's elements",
-    .infer = square_loss_infer,
-    .grad = square_loss_grad,
-    .demand = ITC_DEMAND_WIDE,
-    .lower = square_loss_lower,
-    .emit = square_loss_emit,
-};
+static itc_status mean_loss_emit(itc_emit *e, const itc_node *n)
+{
+    return mean_emit(e, n, "mean_loss");
+}
+
+itc_status itc_mean_loss_build(itc_graph *g, const itc_node *origin, itc_value *x, itc_value **out)
+{
+    const itc_node *square = x->def && x->def->op == &itc_op_Mul ? x->def : NULL;
+    itc_node *n = NULL;
+    const bool is_square = square && square->in[0] == square->in[1];
+    ITC_TRY(itc_build(g, is_square ? &itc_op_SquareLoss : &itc_op_MeanLoss, origin, 1,
+                      is_square ? &square->in[0] : &x, 1, &n));
+    *out = n->out[0];
+    return ITC_OK;
+}
+
+static const itc_attr_spec mean_attrs[] = {{.name = "weight", .kind = ITC_ATTR_FLOAT, .f = 1}, {0}};
+
+#define MEAN(op_name, kind, text)                                                                  \
+    const itc_op_def itc_op_##op_name = {                                                          \
+        .name = #op_name,                                                                          \
+        .domain = "intrain",                                                                       \
+        .in_min = 1,                                                                               \
+        .in_max = 1,                                                                               \
+        .out_min = 1,                                                                              \
+        .out_max = 1,                                                                              \
+        .flags = ITC_OP_INTERNAL | ITC_OP_LOSS | ITC_OP_KEEP,                                      \
+        .attrs = mean_attrs,                                                                       \
+        .summary = text,                                                                           \
+        .infer = mean_infer,                                                                       \
+        .grad = kind##_grad,                                                                       \
+        .demand = ITC_DEMAND_WIDE,                                                                 \
+        .lower = mean_lower,                                                                       \
+        .emit = kind##_emit,                                                                       \
+    };
+MEAN(SquareLoss, square_loss, "mean of squares over a sample's elements")
+MEAN(MeanLoss, mean_loss, "mean over a sample's elements")

@@ -12,4 +12,11 @@ ITC_NODISCARD itc_status itc_label_weights_build(itc_graph *g, const itc_node *o
                                                  itc_value *ids, itc_value *classes, int64_t ignore,
                                                  bool mean, itc_value **out);
 
+/**
+ * The mean of x over its elements, rows included, as a loss: a SquareLoss where x is a square, else
+ * a MeanLoss. *out is its scalar.
+ */
+ITC_NODISCARD itc_status itc_mean_loss_build(itc_graph *g, const itc_node *origin, itc_value *x,
+                                             itc_value **out);
+
 #endif

@@ -8,6 +8,8 @@
  *     product              the halves of an axis multiplied, again and again: so does every
  *                          reduction of integers and booleans
  *
+ * A mean over everything, rows included, is a loss (MeanLoss) in a graph that has one.
+ *
  * Max and Min of many operands join them along an axis of their own, and reduce it: they are
  * compared at one exponent, and the gradient goes to the first of equals. Sum and Mean are
  * Combines. Sources: ONNX ReduceSum-13 and its relatives, Max-13, Min-13, Sum-13, Mean-13.
@@ -16,9 +18,11 @@
 #include <string.h>
 
 #include "codegen/emit.h"
+#include "ir/ops/loss.h"
 #include "ir/ops/take.h"
 #include "ir/ops/util.h"
 #include "passes/lower.h"
+#include "passes/pass.h"
 
 /* ---- what is reduced ---- */
 
@@ -412,19 +416,30 @@ static itc_status reduce_fold(itc_graph *g, itc_node *n, itc_tensor **out)
 
 /* ---- our form ---- */
 
+/** What a graph with a loss may end in: the mean over everything, rows included. */
+static bool is_loss(const itc_graph *g, const itc_type *t, uint32_t mask, kind k)
+{
+    return k == MEAN && !itc_loss_is_none(g) && t->rank > 0 && t->dim[0].batch &&
+           mask == ((uint32_t)1 << t->rank) - 1;
+}
+
 static itc_status reduce_normalize(itc_graph *g, itc_node *n, itc_value **out)
 {
     itc_value *x = n->in[0], *y = NULL;
     const kind k = kind_of(n);
     uint32_t mask = 0;
     ITC_TRY(read_axes(g, n, x->type.rank, &mask));
+    const itc_type as = reduced_type(&x->type, mask, itc_int(n, "keepdims") != 0);
+    if (is_loss(g, &x->type, mask, k)) {
+        ITC_TRY(itc_mean_loss_build(g, n, x, &y));
+        return itc_view_build(g, n, y, &as, &out[0]);
+    }
     for (int i = 0; i < x->type.rank; i++) {
         if ((mask >> i & 1) != 0 && x->type.dim[i].batch) {
             return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0224",
                              "a reduction over the rows N, axis %d", i);
         }
     }
-    const itc_type as = reduced_type(&x->type, mask, itc_int(n, "keepdims") != 0);
     ITC_TRY(k == MEAN ? check_elements(g, n, &x->type, mask) : ITC_OK);
     if (is_empty(&x->type, mask) && x->type.dtype == ITC_F32) {
         y = itc_scalar_const(g, n, "nothing", ITC_F32, finish(k, neutral(k), 0));

@@ -22,9 +22,9 @@
  *          nearest; S is the exact sum over the rows that count; e_y is the least at which all fit
  * Range    rows < 2^31; y is 0 for ignored rows, ids that are none, and where S is 0
  *
- * Square loss
+ * Square loss, mean loss
  * Shapes   x [n], n <= 2^34
- * Units    metrics->loss_q24 += weight_m * 2^weight_e times the sum of squares
+ * Units    metrics->loss_q24 += weight_m * 2^weight_e times the sum of squares, of x itself
  *
  * loss_q24 that would pass INT64_MAX stays there.
  * Aliasing none
@@ -256,4 +256,19 @@ void itr_square_loss_i16_ref(const itr_square_loss_args *a)
     }
     metrics->rows += metrics->rows < 0 ? 0 : a->rows;
     add_loss(metrics, sum, a->weight_m, 2 * (int64_t)*a->e_x + a->weight_e + 24);
+}
+
+/* ---- mean loss ---- */
+
+void itr_mean_loss_i16_ref(const itr_mean_loss_args *a)
+{
+    const int16_t *x = (const int16_t *)a->x;
+    itr_metrics *metrics = (itr_metrics *)a->metrics;
+    int64_t sum = 0;
+    for (int64_t i = 0; i < a->n; i++) {
+        sum += x[i];
+    }
+    metrics->rows += metrics->rows < 0 ? 0 : a->rows;
+    add_loss(metrics, itr_abs64(sum), sum < 0 ? -a->weight_m : a->weight_m,
+             (int64_t)*a->e_x + a->weight_e + 24);
 }

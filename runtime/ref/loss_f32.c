@@ -129,3 +129,15 @@ void itr_square_loss_f32_ref(const itr_square_loss_args *a)
     metrics->rows += metrics->rows < 0 ? 0 : a->rows;
     add_loss(metrics, a->weight * sum);
 }
+
+void itr_mean_loss_f32_ref(const itr_mean_loss_args *a)
+{
+    const float *x = (const float *)a->x;
+    itr_metrics *metrics = (itr_metrics *)a->metrics;
+    double sum = 0;
+    for (int64_t i = 0; i < a->n; i++) {
+        sum += (double)x[i];
+    }
+    metrics->rows += metrics->rows < 0 ? 0 : a->rows;
+    add_loss(metrics, a->weight * sum);
+}

@@ -552,6 +552,23 @@ static void cross_entropy(void **state)
     RUN(cases)
 }
 
+/* Means over everything, rows included. */
+static void means_as_losses(void **state)
+{
+    static const grad_case cases[] = {
+        {.text = X("5") "s = Mul(a, a); y = ReduceMean(s)", .loss = "graph"},
+        {.text = X("3,4") "s = Exp(a); y = ReduceMean(s)", .loss = "graph"},
+        {.text = X("3,4") "s = Sigmoid(a); y = ReduceMean(s) keepdims=0", .loss = "graph"},
+        {.text = X("5") "in t [N,5]; d = Sub(a, t); s = Mul(d, d); l = ReduceMean(s) keepdims=0;"
+                        "const c [] 0.25; m = Mul(l, c); b = Abs(a); k = ReduceMean(b) keepdims=0;"
+                        "y = Add(m, k)",
+         .loss = "graph"},
+        {.text = X("5") "s = Softplus(a); r = ReduceMean(s) axes=1; y = ReduceMean(r)",
+         .loss = "graph"},
+    };
+    RUN(cases)
+}
+
 static void mean_squares(void **state)
 {
     static const grad_case cases[] = {
@@ -653,6 +670,7 @@ int main(void)
         cmocka_unit_test(many_uses),
         cmocka_unit_test(cross_entropy),
         cmocka_unit_test(mean_squares),
+        cmocka_unit_test(means_as_losses),
         cmocka_unit_test(slips_are_found),
         cmocka_unit_test(every_operator_is_covered), /* last: it looks at what ran */
     };

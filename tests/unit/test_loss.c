@@ -300,6 +300,42 @@ static void square_loss(void **state)
     }
 }
 
+static void mean_loss(void **state)
+{
+    (void)state;
+    uint64_t seed = 3;
+    for (int round = 0; round < 2000; round++) {
+        const int32_t e = (int32_t)between(&seed, -60, 3);
+        const int32_t weight = (int32_t)between(&seed, 1, INT32_MAX);
+        const int64_t n = between(&seed, 0, 300);
+        itr_metrics m = {0}, f = {0};
+        double sum = 0;
+        for (int64_t i = 0; i < n; i++) {
+            x16[i] = (int16_t)between(&seed, -32767, 32767);
+            xf[i] = ldexpf(x16[i], e);
+            sum += ldexp(x16[i], e);
+        }
+        const itr_mean_loss_args a = {.x = x16,
+                                      .e_x = &e,
+                                      .metrics = &m,
+                                      .n = n,
+                                      .rows = 7,
+                                      .weight_m = weight,
+                                      .weight_e = -31};
+        itr_mean_loss_args b = a;
+        b.x = xf;
+        b.metrics = &f;
+        b.weight = ldexp(weight, -31);
+        itr_mean_loss_i16_ref(&a);
+        itr_mean_loss_f32_ref(&b);
+        const double right = sum * ldexp(weight, -31 + 24);
+        assert_int_equal(m.rows, 7);
+        assert_int_equal(f.rows, 7);
+        assert_true(fabs((double)m.loss_q24 - right) <= 0.5 + fabs(right) * 1e-13);
+        assert_true(fabs((double)f.loss_q24 - right) <= 0.5 + fabs(right) * 1e-13);
+    }
+}
+
 static void losses_saturate(void **state)
 {
     (void)state;
@@ -395,10 +431,15 @@ static void float_ties_and_types(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cross_entropy),      cmocka_unit_test(class_ids),
-        cmocka_unit_test(known_answers),      cmocka_unit_test(long_tail),
-        cmocka_unit_test(square_loss),        cmocka_unit_test(losses_saturate),
-        cmocka_unit_test(integers_as_floats), cmocka_unit_test(float_ties_and_types),
+        cmocka_unit_test(cross_entropy),
+        cmocka_unit_test(class_ids),
+        cmocka_unit_test(known_answers),
+        cmocka_unit_test(long_tail),
+        cmocka_unit_test(mean_loss),
+        cmocka_unit_test(square_loss),
+        cmocka_unit_test(losses_saturate),
+        cmocka_unit_test(integers_as_floats),
+        cmocka_unit_test(float_ties_and_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
