@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "frontend/onnx_model.h"
+#include "passes/params.h"
 
 /* Rounding sites carry the number of their ONNX node in 16 bits. */
 #define MAX_NODES 65535
@@ -129,6 +130,16 @@ static void add_strings(itc_importer *im, itc_scope *scope, const char *name)
     itc_scope_bind_value(scope, name, v);
 }
 
+/** Why pass params trains it or not, as far as the exporter says. */
+static const char *told_reason(const itc_importer *im, const itc_scope *scope, const char *name)
+{
+    const bool model_s = !scope->outer && !scope->call; /* notes are those of the model's graph */
+    const itc_onnx_told *t = model_s ? itc_onnx_told_of(&im->model->notes, name) : NULL;
+    return t && t->kind == ITC_ONNX_PARAMETER ? ITC_PARAMS_TOLD
+           : t && t->kind == ITC_ONNX_BUFFER  ? ITC_PARAMS_BUFFER
+                                              : "initializer";
+}
+
 itc_status itc_onnx_import_initializers(itc_importer *im, itc_scope *scope,
                                         const Onnx__GraphProto *graph)
 {
@@ -142,7 +153,7 @@ itc_status itc_onnx_import_initializers(itc_importer *im, itc_scope *scope,
         }
         itc_tensor *data = NULL;
         ITC_TRY(itc_onnx_tensor_decode(&im->source, name, t, &data));
-        (void)add_const(im, scope, name, data, "initializer");
+        (void)add_const(im, scope, name, data, told_reason(im, scope, name));
     }
     for (size_t i = 0; i < graph->n_sparse_initializer; i++) {
         const Onnx__SparseTensorProto *s = graph->sparse_initializer[i];

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "frontend/onnx_import.h"
+#include "frontend/onnx_notes.h"
 #include "frontend/onnx_read.h"
 #include "frontend/onnx_scope.h"
 #include "frontend/onnx_tensor.h"
@@ -16,9 +17,10 @@
 
 struct itc_onnx_model {
     Onnx__ModelProto *proto;
-    itc_ctx *arena;   /**< owns the message and what export adds to it */
-    const char *dir;  /**< folder of the file; NULL: read from memory */
-    const char *name; /**< file name without folder and ".onnx"; NULL: read from memory */
+    itc_ctx *arena;       /**< owns the message and what export adds to it */
+    itc_onnx_notes notes; /**< what the exporter says of initializers */
+    const char *dir;      /**< folder of the file; NULL: read from memory */
+    const char *name;     /**< file name without folder and ".onnx"; NULL: read from memory */
     uint8_t hash[32];
 };
 

@@ -15,13 +15,12 @@
  */
 #include "frontend/onnx_part.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "frontend/onnx_model.h"
+#include "frontend/onnx_notes.h"
 
-#define METADATA_PROPS 9 /* of NodeProto; newer than some schemas that this is built with */
 #define SCOPES "pkg.torch.onnx.name_scopes"
 
 /** An operand that is an initializer. */
@@ -205,56 +204,10 @@ static const char *module_in(itc_ctx *arena, const char *scopes)
     return itc_strndup(arena, last[0], (size_t)((again ? again : end[0]) - last[0]));
 }
 
-static const char *scopes_of(const Onnx__StringStringEntryProto *e)
-{
-    return e && e->value && strcmp(itc_onnx_text(e->key), SCOPES) == 0 ? e->value : NULL;
-}
-
-/** A message of an unknown field: its length, then the message. */
-static const Onnx__StringStringEntryProto *unpack_entry(const ProtobufCMessageUnknownField *u,
-                                                        ProtobufCAllocator *allocator)
-{
-    size_t at = 0;
-    while (at < u->len && u->data[at] >= 0x80) {
-        at++;
-    }
-    return at < u->len ? onnx__string_string_entry_proto__unpack(allocator, u->len - at - 1,
-                                                                 u->data + at + 1)
-                       : NULL;
-}
-
-static void *arena_alloc(void *data, size_t size)
-{
-    return itc_alloc(data, size);
-}
-
-static void arena_free(void *data, void *pointer)
-{
-    (void)data;
-    (void)pointer; /* the arena goes as a whole */
-}
-
 /** The module that a node is of, by what torch.export noted; "" where it did not. */
 static const char *module_of(itc_ctx *arena, const Onnx__NodeProto *node)
 {
-    ProtobufCAllocator allocator = {arena_alloc, arena_free, arena};
-    const char *scopes = NULL;
-    const ProtobufCFieldDescriptor *d =
-        protobuf_c_message_descriptor_get_field(&onnx__node_proto__descriptor, METADATA_PROPS);
-    if (d && d->label == PROTOBUF_C_LABEL_REPEATED && d->type == PROTOBUF_C_TYPE_MESSAGE) {
-        const char *base = (const char *)node;
-        const Onnx__StringStringEntryProto *const *list;
-        size_t n = 0;
-        memcpy(&list, base + d->offset, sizeof list);
-        memcpy(&n, base + d->quantifier_offset, sizeof n);
-        for (size_t i = 0; i < n && !scopes; i++) {
-            scopes = scopes_of(list[i]);
-        }
-    }
-    for (unsigned i = 0; i < node->base.n_unknown_fields && !scopes; i++) {
-        const ProtobufCMessageUnknownField *u = &node->base.unknown_fields[i];
-        scopes = u->tag == METADATA_PROPS ? scopes_of(unpack_entry(u, &allocator)) : NULL;
-    }
+    const char *scopes = itc_onnx_note(arena, &node->base, ITC_NOTES_OF_NODE, SCOPES);
     return scopes ? module_in(arena, scopes) : "";
 }
 

@@ -4,6 +4,7 @@
 
 #include "frontend/onnx_model.h"
 #include "frontend/onnx_part.h"
+#include "frontend/onnx_unfold.h"
 
 /* protobuf-c recurses once a level of nesting without a limit of its own. Real models nest a few
  * levels a subgraph. */
@@ -174,19 +175,29 @@ itc_status itc_onnx_unpack_attribute(itc_ctx *ctx, const itc_onnx_model *m, cons
                 : itc_error(ctx, NULL, ITC_PARSE, "E0200", "a function's attribute is malformed");
 }
 
-itc_status itc_onnx_read_memory(itc_ctx *ctx, const void *bytes, size_t n, itc_onnx_model **out)
+/** `dir` has external data; NULL: none. */
+static itc_status read_model(itc_ctx *ctx, const void *bytes, size_t n, const char *dir,
+                             itc_onnx_model **out)
 {
     itc_onnx_model *m = ITC_NEW(ctx, itc_onnx_model);
     m->arena = itc_ctx_new();
+    m->dir = dir;
     const itc_status s = unpack(ctx, m, bytes, n);
     if (s != ITC_OK) {
         itc_onnx_close(m);
         return s;
     }
     itc_sha256(bytes, n, m->hash);
+    m->notes = itc_onnx_read_notes(m->arena, m->proto->graph);
     itc_onnx_part(ctx, m);
+    itc_onnx_unfold(ctx, m);
     *out = m;
     return ITC_OK;
+}
+
+itc_status itc_onnx_read_memory(itc_ctx *ctx, const void *bytes, size_t n, itc_onnx_model **out)
+{
+    return read_model(ctx, bytes, n, NULL, out);
 }
 
 /** Reads through a context of its own, so that the file's bytes go once they are unpacked. */
@@ -207,21 +218,22 @@ itc_status itc_onnx_read(itc_ctx *ctx, const char *path, itc_onnx_model **out)
     itc_ctx *scratch = itc_ctx_new();
     char *bytes = NULL;
     size_t n = 0;
+    const bool piped = strcmp(path, "-") == 0;
+    const char *slash = strrchr(path, '/');
+    const char *dir = slash ? itc_strndup(ctx, path, (size_t)(slash - path) + 1) : ".";
     itc_status s = read_bytes(ctx, scratch, path, &bytes, &n);
     if (s == ITC_OK) {
         itc_set_file(ctx, path);
-        s = itc_onnx_read_memory(ctx, bytes, n, out);
+        s = read_model(ctx, bytes, n, piped ? NULL : dir, out);
     }
     itc_ctx_free(scratch);
-    if (s != ITC_OK || strcmp(path, "-") == 0) {
+    if (s != ITC_OK || piped) {
         return s;
     }
-    const char *slash = strrchr(path, '/');
     const char *base = slash ? slash + 1 : path;
     const size_t len = strlen(base);
     const bool suffix = len > 5 && strcmp(base + len - 5, ".onnx") == 0;
     (*out)->name = itc_strndup(ctx, base, suffix ? len - 5 : len);
-    (*out)->dir = slash ? itc_strndup(ctx, path, (size_t)(slash - path) + 1) : ".";
     return ITC_OK;
 }
 

@@ -4,7 +4,8 @@
  * Invariant: afterwards each initializer that reaches a parameter operand (a weight, bias, scale
  * or embedding; through data movement and functions, or shifted and scaled by initializers alone,
  * as weights are that a model standardises) or that is joined with data (a class token) is PARAM,
- * each that reaches a running statistic is STAT, the others stay CONST; `reason` says why, for
+ * each that reaches a running statistic is STAT, the others stay CONST. Where the exporter says
+ * what was a parameter of its module and what a buffer, that decides. `reason` says why, for
  * `check`. Linear in the graph's size, times the initializers that are joined in one.
  */
 #include "passes/params.h"
@@ -101,12 +102,36 @@ static bool is_neutral(const itc_value *c, bool constant_node)
     return neutral;
 }
 
-static void mark(itc_graph *g, const itc_node *n, itc_value *c, itc_role_in role)
+static bool has_reason(const itc_value *c, const char *reason)
+{
+    return c->reason && strcmp(c->reason, reason) == 0;
+}
+
+/** What the exporter says is a parameter is trained at whatever operand it arrives first. */
+static void mark_told(itc_graph *g, const itc_node *n, itc_value *c, itc_role_in role)
 {
     if (c->kind != ITC_VALUE_CONST || c->type.dtype != ITC_F32) {
         return;
     }
-    const bool constant_node = c->reason && strcmp(c->reason, "Constant node") == 0;
+    if (has_reason(c, ITC_PARAMS_TOLD) && role != ITC_IN_STAT && role != ITC_IN_CONST) {
+        c->kind = ITC_VALUE_PARAM;
+        c->reason = itc_format(g->ctx, "parameter of %s", node_label(g->ctx, n));
+    } else if (role == ITC_IN_STAT) {
+        c->kind = ITC_VALUE_STAT;
+        c->reason = itc_format(g->ctx, "statistics of %s", node_label(g->ctx, n));
+    }
+}
+
+static void mark(itc_graph *g, const itc_node *n, itc_value *c, itc_role_in role)
+{
+    if (has_reason(c, ITC_PARAMS_TOLD) || has_reason(c, ITC_PARAMS_BUFFER)) {
+        mark_told(g, n, c, role);
+        return;
+    }
+    if (c->kind != ITC_VALUE_CONST || c->type.dtype != ITC_F32) {
+        return;
+    }
+    const bool constant_node = has_reason(c, "Constant node");
     if (role == ITC_IN_WEAK && c->type.rank > 0 && is_mask(c)) {
         c->reason = itc_format(g->ctx, "mask of %s", node_label(g->ctx, n));
         return;
@@ -144,7 +169,7 @@ static void add_named(itc_graph *g, const char *list)
 {
     for (int i = 0; *list && i < g->n_values; i++) {
         itc_value *v = g->values[i];
-        const bool constant_node = v->reason && strcmp(v->reason, "Constant node") == 0;
+        const bool constant_node = has_reason(v, "Constant node");
         if (v->kind == ITC_VALUE_CONST && v->type.dtype == ITC_F32 && !constant_node &&
             is_named(list, v->onnx ? v->onnx : v->name)) {
             v->kind = ITC_VALUE_PARAM;
@@ -319,6 +344,10 @@ static void mark_operand(void *user, const itc_node *n, int operand, itc_value *
 {
     const itc_role_in role = itc_op_role(n->op, operand);
     const bool computed = type == NULL;
+    if (has_reason(c, ITC_PARAMS_TOLD)) {
+        mark_told(user, n, c, role);
+        return;
+    }
     if (computed && role != ITC_IN_PARAM) { /* a table for other purposes, as like as not */
         return;
     }

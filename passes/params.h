@@ -6,6 +6,11 @@
 
 #include "ir/op.h"
 
+/** Reasons of an initializer of which the exporter says that it was a parameter, or that it was a
+ * buffer, which nothing trains. */
+#define ITC_PARAMS_TOLD "a parameter of the exported module"
+#define ITC_PARAMS_BUFFER "a buffer of the exported module, not a parameter"
+
 /** Whether any glob of a ';'-separated list matches; marks in *used (a bit each) those that do. */
 bool itc_params_match(const char *list, const char *name, uint64_t *used);
 

@@ -1,5 +1,6 @@
 #include "tests/support/onnx_build.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,6 +103,37 @@ Onnx__ValueInfoProto *onnx_build_input(onnx_build *b, const char *name, int32_t 
     info->type->tensor_type->shape = shape ? make_shape(b, shape) : NULL;
     APPEND(b, Onnx__ValueInfoProto *, b->graph->input, b->graph->n_input, info);
     return info;
+}
+
+void onnx_build_note(onnx_build *b, ProtobufCMessage *m, unsigned field, const char *key,
+                     const char *value)
+{
+    Onnx__StringStringEntryProto e;
+    onnx__string_string_entry_proto__init(&e);
+    e.key = copy(b, key);
+    e.value = copy(b, value);
+    const size_t n = onnx__string_string_entry_proto__get_packed_size(&e);
+    assert(n < 128); /* one byte of length */
+    ProtobufCMessageUnknownField u = {.tag = field,
+                                      .wire_type = PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED,
+                                      .len = n + 1,
+                                      .data = itc_alloc(b->arena, n + 1)};
+    u.data[0] = (uint8_t)n;
+    onnx__string_string_entry_proto__pack(&e, u.data + 1);
+    ProtobufCMessageUnknownField *all =
+        ITC_NEW_ARRAY(b->arena, ProtobufCMessageUnknownField, m->n_unknown_fields + 1);
+    for (unsigned i = 0; i < m->n_unknown_fields; i++) {
+        all[i] = m->unknown_fields[i];
+    }
+    all[m->n_unknown_fields++] = u;
+    m->unknown_fields = all;
+}
+
+void onnx_build_value_note(onnx_build *b, const char *name, const char *key, const char *value)
+{
+    Onnx__ValueInfoProto *info = make_info(b, name);
+    onnx_build_note(b, &info->base, 4, key, value);
+    APPEND(b, Onnx__ValueInfoProto *, b->graph->value_info, b->graph->n_value_info, info);
 }
 
 void onnx_build_output(onnx_build *b, const char *name)

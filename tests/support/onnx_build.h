@@ -55,6 +55,11 @@ void onnx_build_attr_ref(onnx_build *b, Onnx__NodeProto *n, const char *name, co
 /** A graph as attribute of a node: a branch, a loop's body. */
 onnx_build *onnx_build_body(onnx_build *b, Onnx__NodeProto *n, const char *name, const char *inputs,
                             const char *outputs);
+/** A note in a message's metadata_props, which is field `field` of it; at most 127 bytes. */
+void onnx_build_note(onnx_build *b, ProtobufCMessage *m, unsigned field, const char *key,
+                     const char *value);
+/** A note of a value, in the graph's value_info. */
+void onnx_build_value_note(onnx_build *b, const char *name, const char *key, const char *value);
 /** A function of the model; its nodes are complete with onnx_build_end. opset 0: it says none. */
 onnx_build *onnx_build_function(onnx_build *b, const char *domain, const char *name, int opset,
                                 const char *inputs, const char *outputs);

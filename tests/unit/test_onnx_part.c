@@ -61,22 +61,8 @@ static void pair(fixture *f, const char *name, float first)
 static Onnx__NodeProto *of_module(fixture *f, const char *type, const char *in, const char *out,
                                   const char *scopes)
 {
-    Onnx__StringStringEntryProto e;
-    onnx__string_string_entry_proto__init(&e);
-    e.key = itc_strdup(f->b->arena, "pkg.torch.onnx.name_scopes");
-    e.value = itc_strdup(f->b->arena, scopes);
-    const size_t n = onnx__string_string_entry_proto__get_packed_size(&e);
-    assert_true(n < 128); /* one byte of length */
-    ProtobufCMessageUnknownField *u = ITC_NEW(f->b->arena, ProtobufCMessageUnknownField);
-    u->tag = METADATA_PROPS;
-    u->wire_type = PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED;
-    u->len = n + 1;
-    u->data = itc_alloc(f->b->arena, n + 1);
-    u->data[0] = (uint8_t)n;
-    onnx__string_string_entry_proto__pack(&e, u->data + 1);
     Onnx__NodeProto *node = onnx_build_node(f->b, type, in, out);
-    node->base.n_unknown_fields = 1;
-    node->base.unknown_fields = u;
+    onnx_build_note(f->b, &node->base, METADATA_PROPS, "pkg.torch.onnx.name_scopes", scopes);
     return node;
 }
 
