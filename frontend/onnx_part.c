@@ -5,7 +5,9 @@
  *
  * - an operand's role: a running statistic is no one else's;
  * - the nodes `Identity_N` of torch.onnx's older exporter, which stand for the initializers that it
- *   took away: the output has the name;
+ *   took away: the output has the name. A folded initializer has none ("onnx::MatMul_9"); there
+ *   the name of the node that uses it tells: `/a_1/MatMul` is the second call of module `a`, whose
+ *   weight `/a/MatMul` has;
  * - the modules that torch.export notes at each node ("pkg.torch.onnx.name_scopes"): where a node
  * of module `a.norm1` takes `a.norm1.bias`, the same operand of the same operator in `b.norm1` is
  *   `b.norm1.bias`, if the model has none of this name.
@@ -232,6 +234,65 @@ static bool is_output(const Onnx__GraphProto *g, const char *name)
     return false;
 }
 
+/** The first node but Identity that takes the value; NULL: none does. */
+static const Onnx__NodeProto *user_of(const Onnx__GraphProto *g, const char *value)
+{
+    for (size_t i = 0; i < g->n_node; i++) {
+        const Onnx__NodeProto *n = g->node[i];
+        for (size_t k = 0; k < n->n_input; k++) {
+            if (strcmp(n->input[k], value) == 0 &&
+                strcmp(itc_onnx_text(n->op_type), "Identity") != 0) {
+                return n;
+            }
+        }
+    }
+    return NULL;
+}
+
+/** Whether a part of a path, "a_2", is a later call of the part "a", or the part itself. */
+static bool is_call_of(const char *part, size_t len, const char *first, size_t first_len)
+{
+    if (len < first_len || memcmp(part, first, first_len) != 0) {
+        return false;
+    }
+    const char *rest = part + first_len;
+    const size_t n = len - first_len;
+    return n == 0 || (n > 1 && rest[0] == '_' && strspn(rest + 1, "0123456789") >= n - 1);
+}
+
+/** Whether the node "/m/a_1/MatMul" is of the module that "/m/a/MatMul" is of, called again. What
+ * stands in no module cannot be told. */
+static bool same_module(const char *name, const char *first)
+{
+    int parts = 0;
+    while (*name == '/' && *first == '/') {
+        const size_t len = strcspn(++name, "/"), first_len = strcspn(++first, "/");
+        const bool last = name[len] == '\0' || first[first_len] == '\0';
+        if (last) {
+            return name[len] == first[first_len] && parts > 0;
+        }
+        if (!is_call_of(name, len, first, first_len)) {
+            return false;
+        }
+        name += len;
+        first += first_len;
+        parts++;
+    }
+    return false;
+}
+
+/** Whether the Identity stands for no tensor of its own, but for one that is used again. */
+static bool is_used_again(const Onnx__GraphProto *g, const Onnx__NodeProto *identity)
+{
+    const char *folded = "onnx::";
+    if (strncmp(identity->output[0], folded, strlen(folded)) != 0) {
+        return false;
+    }
+    const Onnx__NodeProto *user = user_of(g, identity->output[0]);
+    const Onnx__NodeProto *first = user_of(g, identity->input[0]);
+    return user && first && same_module(itc_onnx_text(user->name), itc_onnx_text(first->name));
+}
+
 /** Each becomes the initializer that it stands for, and the node goes. */
 static void part_identities(parter *p)
 {
@@ -239,7 +300,8 @@ static void part_identities(parter *p)
     size_t kept = 0;
     for (size_t i = 0; i < g->n_node; i++) {
         Onnx__NodeProto *node = g->node[i];
-        if (stands_for_another(p, node) && !is_output(g, node->output[0])) {
+        if (stands_for_another(p, node) && !is_output(g, node->output[0]) &&
+            !is_used_again(g, node)) {
             const int64_t at = find_initializer(p, node->input[0]);
             give_own(p, node, 0, g->initializer[at], p->n_added, node->output[0]);
         } else {

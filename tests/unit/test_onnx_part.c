@@ -162,6 +162,33 @@ static void identities_become_what_they_stand_for(void **state)
     assert_int_equal(g->n_initializer, 2);
 }
 
+/* A folded weight of `a`, called three times, of the same in module `b` and in no module. */
+static void calls_of_a_module_share(void **state)
+{
+    static const char *const users[] = {"/m/a/MatMul", "/m/a_1/MatMul",  "/m_1/a_12/MatMul",
+                                        "/m/b/MatMul", "/m/ab_1/MatMul", "/MatMul"};
+    fixture *f = *state;
+    pair(f, "onnx::MatMul_0", 0.5f);
+    for (int i = 1; i < 6; i++) {
+        char *to = itc_format(f->b->arena, "onnx::MatMul_%d", i);
+        onnx_build_node(f->b, "Identity", "onnx::MatMul_0", to)->name =
+            itc_format(f->b->arena, "Identity_%d", i);
+    }
+    for (int i = 0; i < 6; i++) {
+        const char *in = itc_format(f->b->arena, "x onnx::MatMul_%d", i);
+        const char *out = i == 5 ? "y" : itc_format(f->b->arena, "h%d", i);
+        onnx_build_node(f->b, "Mul", in, out)->name = itc_strdup(f->b->arena, users[i]);
+    }
+    const Onnx__GraphProto *g = read_back(f);
+    assert_int_equal(g->n_node, 2 + 6);
+    assert_int_equal(g->n_initializer, 4);
+    expect(g, 0, 0, "onnx::MatMul_0");
+    expect(g, 1, 0, "onnx::MatMul_0");
+    expect(g, 5, 1, "onnx::MatMul_3");
+    expect(g, 6, 1, "onnx::MatMul_4");
+    expect(g, 7, 1, "onnx::MatMul_5");
+}
+
 /* Two normalisations whose scale, bias, means and variances are one tensor. */
 static void statistics_are_no_one_elses(void **state)
 {
@@ -193,6 +220,7 @@ int main(void)
         TEST(what_is_shared_by_intent_stays),
         TEST(other_exporters_are_not_guessed_at),
         TEST(identities_become_what_they_stand_for),
+        TEST(calls_of_a_module_share),
         TEST(statistics_are_no_one_elses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
