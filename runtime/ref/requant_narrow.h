@@ -84,8 +84,19 @@ static int narrow_scale(const sum *s)
     return -1;
 }
 
-/** v[i] = ((v[i] >> down) + x[i] * f) >> last */
+/**
+ * v[i] = ((v[i] >> down) + x[i] * f) >> last; name##_first starts from one number in every lane,
+ * which need not be stored before.
+ */
 #define DEFINE_RUNG(name, type)                                                                    \
+    static void name##_first(int32_t *restrict v, int32_t start, const void *from, int64_t at,     \
+                             int32_t f, int last, int n)                                           \
+    {                                                                                              \
+        const type *restrict x = (const type *)from + at;                                          \
+        for (int i = 0; i < n; i++) {                                                              \
+            v[i] = itr_floor_shift32(start + x[i] * f, last);                                      \
+        }                                                                                          \
+    }                                                                                              \
     static void name(int32_t *restrict v, const void *from, int64_t at, int32_t f, int down,       \
                      int last, int n)                                                              \
     {                                                                                              \
@@ -99,6 +110,14 @@ DEFINE_RUNG(rung8, int8_t)
 DEFINE_RUNG(rung16, int16_t)
 DEFINE_RUNG(rung32, int32_t)
 
+static void rung_number_first(int32_t *v, int32_t start, int32_t number, int last, int n)
+{
+    const int32_t all = itr_floor_shift32(start + number, last);
+    for (int i = 0; i < n; i++) {
+        v[i] = all;
+    }
+}
+
 static void rung_number(int32_t *restrict v, int32_t number, int down, int last, int n)
 {
     for (int i = 0; i < n; i++) {
@@ -106,8 +125,44 @@ static void rung_number(int32_t *restrict v, int32_t number, int down, int last,
     }
 }
 
-/** v[i] = floor((v[i] + the terms of a joint run) / 2^shift) */
-static void narrow_run(const sum *s, const cursor *c, int shift, int n, int32_t *v)
+/** One term of a joint run, from what v holds or, where `start` is given, from that. */
+static void climb(const operand *o, const run *r, const int32_t *start, int32_t f, int down,
+                  int last, int n, int32_t *v)
+{
+    const void *x = o->term->x;
+    const int32_t from = start ? itr_floor_shift32(*start, down) : 0;
+    if (f == 0 || o->x.stride[0] == 0) {
+        const int64_t number = f == 0 ? 0 : itr_term_integer(o->term, r->x) * f;
+        if (start) {
+            rung_number_first(v, from, (int32_t)number, last, n);
+        } else {
+            rung_number(v, (int32_t)number, down, last, n);
+        }
+    } else if (o->width == 1) {
+        if (start) {
+            rung8_first(v, from, x, r->x, f, last, n);
+        } else {
+            rung8(v, x, r->x, f, down, last, n);
+        }
+    } else if (o->width == 2) {
+        if (start) {
+            rung16_first(v, from, x, r->x, f, last, n);
+        } else {
+            rung16(v, x, r->x, f, down, last, n);
+        }
+    } else if (start) {
+        rung32_first(v, from, x, r->x, f, last, n);
+    } else {
+        rung32(v, x, r->x, f, down, last, n);
+    }
+}
+
+/**
+ * v[i] = floor((a + the terms of a joint run) / 2^shift); a is *start for all elements, or v[i]
+ * where `start` is NULL.
+ */
+static void narrow_run(const sum *s, const cursor *c, const int32_t *start, int shift, int n,
+                       int32_t *v)
 {
     int64_t at = 0;
     int left = s->terms;
@@ -120,27 +175,18 @@ static void narrow_run(const sum *s, const cursor *c, int shift, int n, int32_t 
         const int64_t own = o->term->f ? g->f * factor_of(o, r) : g->f;
         const int32_t f = r->outside ? 0 : (int32_t)itr_shl64(own, (int)(g->gap - to));
         at = to;
-        if (f == 0 || o->x.stride[0] == 0) {
-            const int64_t x = f == 0 ? 0 : itr_term_integer(o->term, r->x);
-            rung_number(v, (int32_t)(x * f), down, last, n);
-        } else if (o->width == 1) {
-            rung8(v, o->term->x, r->x, f, down, last, n);
-        } else if (o->width == 2) {
-            rung16(v, o->term->x, r->x, f, down, last, n);
-        } else {
-            rung32(v, o->term->x, r->x, f, down, last, n);
-        }
+        climb(o, r, i == 0 ? start : NULL, f, down, last, n, v);
     }
 }
 
 /** The extremes of floor(V / 2^shift) over the next elements. */
 static range narrow_range(const sum *s, cursor *c, int shift, int limit)
 {
+    static const int32_t nothing = 0;
     int32_t v[BLOCK];
     int64_t found[2];
     const int n = joint_run(s, c, limit < BLOCK ? limit : BLOCK);
-    memset(v, 0, (size_t)n * sizeof *v);
-    narrow_run(s, c, shift, n, v);
+    narrow_run(s, c, &nothing, shift, n, v);
     extremes32(v, n, found);
     c->i += n;
     return range_of(found[0], found[1]);

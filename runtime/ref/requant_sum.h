@@ -210,30 +210,29 @@ static int64_t half_of(const mode *m, int s)
     return m->stochastic || m->floor || s == 0 ? 0 : itr_nearest_addend(s);
 }
 
-/** v[i] += half of what the shift drops, where that rounds; climbing starts from it. */
-static void add_half(const mode *m, int n, int shift, int32_t *v)
+/** v = the next n elements of a sum that climbs in 32 bits, rounded by the shift. */
+static void round_narrow(const sum *s, cursor *c, int n, int shift, int32_t *v)
 {
-    const int32_t half = (int32_t)half_of(m, shift);
-    for (int i = 0; i < n && half != 0; i++) {
-        v[i] += half;
+    const bool random = s->mode.stochastic && shift > 0;
+    const int32_t half = (int32_t)half_of(&s->mode, shift);
+    if (random) {
+        addends32(&s->mode, c->i, n, shift, v);
     }
+    for (int i = 0; i < n;) {
+        const int m = joint_run(s, c, n - i);
+        narrow_run(s, c, random ? NULL : &half, shift, m, v + i);
+        i += m;
+    }
+    c->i += n;
 }
 
-/** v = the next n elements of the sum, rounded by the shift. */
+/** v = the next n elements of a sum that fits 32 bits, rounded by the shift. */
 static void round_block32(const sum *s, cursor *c, int n, int shift, int32_t *v)
 {
     addends32(&s->mode, c->i, n, shift, v);
-    if (s->narrow) {
-        add_half(&s->mode, n, shift, v);
-    }
     for (int i = 0; i < n;) {
         line l;
         const int m = joint_run(s, c, n - i);
-        if (s->narrow) {
-            narrow_run(s, c, shift, m, v + i);
-            i += m;
-            continue;
-        }
         line_of(s, c, &l);
         l.number += half_of(&s->mode, shift);
         add_terms32(s, c, l.rest, v + i);
@@ -393,7 +392,11 @@ static bool prepare(const itr_requant_args *a, size_t width, sum *s, int *shift)
             const int n = (int)(end - i < BLOCK ? end - i : BLOCK);                                \
             if (s.fits32 || s.narrow) {                                                            \
                 int32_t v[BLOCK];                                                                  \
-                round_block32(&s, &c, n, p->shift, v);                                             \
+                if (s.narrow) {                                                                    \
+                    round_narrow(&s, &c, n, p->shift, v);                                          \
+                } else {                                                                           \
+                    round_block32(&s, &c, n, p->shift, v);                                         \
+                }                                                                                  \
                 saturate32(&s.mode, n, v);                                                         \
                 for (int j = 0; j < n; j++) {                                                      \
                     y[i + j] = (type)v[j];                                                         \

@@ -735,9 +735,14 @@ static bool add_to_line(const sum *s, const operand *o, const run *r, line *l)
     }
     const piece p = {(const unsigned char *)t->x + r->x * width, width, (int32_t)f,
                      wide ? (int)gap : 0};
-    const bool first = l->pieces == 0 || width > l->p[0].width;
-    l->p[1] = first ? l->p[0] : p;
-    l->p[0] = first ? p : l->p[0];
+    if (l->pieces == 0) {
+        l->p[0] = p;
+    } else if (width > l->p[0].width) {
+        l->p[1] = l->p[0];
+        l->p[0] = p;
+    } else {
+        l->p[1] = p;
+    }
     l->pieces++;
     return true;
 }
@@ -748,14 +753,17 @@ static void line_of(const sum *s, const cursor *c, line *l)
     l->pieces = 0;
     l->number = 0;
     l->rest = 0;
-    l->p[0].width = 0;
+    l->p[0] = (piece){NULL, 0, 0, 0};
     for (int t = 0; t < s->terms; t++) {
         if (!c->r[t].outside && !add_to_line(s, &s->op[t], &c->r[t], l)) {
             l->rest |= (uint32_t)1 << t;
         }
     }
-    if (l->pieces < 2) { /* one that is not read */
-        l->p[1] = l->p[0];
+    if (l->pieces < 2) { /* one that is not read; copied whole, it would wait for p[0]'s stores */
+        l->p[1].x = l->p[0].x;
+        l->p[1].width = l->p[0].width;
+        l->p[1].f = 0;
+        l->p[1].gap = 0;
     }
 }
 
