@@ -52,6 +52,11 @@ static const shape convs[] = {
     {"mobilenet dw 96x32x32", 64, 96, 32, 96, 3, 1, 1, 96},
     {"mobilenet dw 144 /2", 64, 144, 32, 144, 3, 2, 1, 144},
     {"mobilenet dw 384x8x8", 64, 384, 8, 384, 3, 1, 1, 384},
+    {"mobilenet dw 960x4x4", 64, 960, 4, 960, 3, 1, 1, 960},
+    {"mobilenet 1x1 24->144", 64, 24, 32, 144, 1, 1, 0, 1},
+    {"mobilenet 1x1 144->24", 64, 144, 32, 24, 1, 1, 0, 1},
+    {"mobilenet 1x1 576->96", 64, 576, 8, 96, 1, 1, 0, 1},
+    {"mobilenet 1x1 160->960", 64, 160, 4, 960, 1, 1, 0, 1},
 };
 
 typedef struct product {
@@ -73,15 +78,22 @@ static const product gemms[] = {
     {"1024 square trans b", 1024, 1024, 1024, 0, 1},
 };
 
+/** Aligned as values of an arena are, with a line behind. */
+static void *memory(size_t bytes)
+{
+    void *x = aligned_alloc(64, bytes / 64 * 64 + 128);
+    if (!x) {
+        exit(3);
+    }
+    return x;
+}
+
 /** Mantissas of 8 or 16 bits; -2^(b-1) is never one. */
 static void *operand(size_t elements, bool in16)
 {
     const size_t n = elements * (in16 ? 2 : 1);
-    unsigned char *x = malloc(n + 64);
+    unsigned char *x = memory(n);
     uint64_t state = 1;
-    if (!x) {
-        exit(3);
-    }
     for (size_t i = 0; i < n; i++) {
         state = state * UINT64_C(6364136223846793005) + 1442695040888963407u;
         x[i] = (unsigned char)(state >> 56);
@@ -155,7 +167,7 @@ static void bench_conv(const char *kernel, const char *level, void (*run)(void))
         const size_t f = (size_t)(s->m * (s->c / s->groups) * s->k * s->k);
         const bool gi = strstr(kernel, "input") != NULL, gw = strstr(kernel, "weight") != NULL;
         void *a = operand(gi ? y : x, in16), *b = operand(gw ? y : f, in16);
-        void *to = malloc((gi ? x : gw ? f : y) * 8 + 64);
+        void *to = memory((gi ? x : gw ? f : y) * 8);
         const itr_conv_args args = {.a = a,
                                     .b = b,
                                     .y = to,
@@ -193,7 +205,7 @@ static void bench_gemm(const char *kernel, const char *level, void (*run)(void))
         }
         const bool in16 = strstr(kernel, "i16") != NULL;
         void *a = operand((size_t)(p->m * p->k), in16), *b = operand((size_t)(p->n * p->k), in16);
-        void *y = malloc((size_t)(p->m * p->n) * 8 + 64);
+        void *y = memory((size_t)(p->m * p->n) * 8);
         const itr_gemm_args args = {.a = a,
                                     .b = b,
                                     .y = y,

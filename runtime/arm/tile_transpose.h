@@ -68,6 +68,7 @@ static inline void tile_load_sums(int32x4_t r[4], const int32_t *sum)
 }
 
 #define TILE_SCATTER 8
+#define TILE_STREAM 0
 
 /** Sums of 8 rows x n <= 8 lanes, added to or stored at y[lane * step + row]. */
 static inline void tile_scatter_block(int32_t *y, int64_t step, const int32_t *sum, int n, bool add)

@@ -1,7 +1,8 @@
 /**
  * The convolution kernels of a level; LEVEL(name) is the name of a kernel there. CONV_DIRECT is 1
- * where direct.h is included; else direct convolutions are left to the level whose names
- * BELOW(name) makes. What does not fit the buffers goes to the portable kernels.
+ * where direct.h is included, CONV_WINDOW 1 where window.h is; else, and where that cannot, direct
+ * convolutions are left to the level whose names BELOW(name) makes. What does not fit the buffers
+ * goes to the portable kernels.
  */
 
 /* What parts of a gradient share: the result, and how many bytes its planes have. */
@@ -29,6 +30,7 @@ static bool conv_view(const itr_conv_args *a, const itr_conv_view *v, tile_type 
 static bool conv_forward(const itr_conv_args *a, tile_type t)
 {
     const itr_conv_view v = itr_conv_forward(a);
+    t.stream = tile_streams(a->n * a->m * a->oh * a->ow);
     return conv_view(a, &v, t);
 }
 
@@ -63,6 +65,7 @@ static bool conv_grad_input(const itr_conv_args *a, tile_type t)
 {
     conv_clear_job job = {(unsigned char *)a->y, a->h * a->w * (t.out64 ? 8 : 4)};
     bool clear = false, done = true;
+    t.stream = tile_streams(a->n * a->c * a->h * a->w);
 #if CONV_DIRECT
     if (conv_direct_phases(a, t)) {
         return true;
@@ -97,16 +100,19 @@ static bool conv_grad_weight(const itr_conv_args *a, tile_type t)
 }
 
 #if CONV_DIRECT
-#define CONV_ELSEWHERE(name, a) false
+#define CONV_ELSEWHERE(name, what, a, t) false
+#elif CONV_WINDOW
+#define CONV_ELSEWHERE(name, what, a, t)                                                           \
+    (tile_is_direct(a) && (window_##what(a, t) || (BELOW(name)(a), true)))
 #else
-#define CONV_ELSEWHERE(name, a) (tile_is_direct(a) && (BELOW(name)(a), true))
+#define CONV_ELSEWHERE(name, what, a, t) (tile_is_direct(a) && (BELOW(name)(a), true))
 #endif
 
 #define DEFINE_KERNEL(name, what, is16, is64)                                                      \
     void LEVEL(name)(const itr_conv_args *a)                                                       \
     {                                                                                              \
         const tile_type t = {.in16 = (is16), .out64 = (is64)};                                     \
-        if (!CONV_ELSEWHERE(name, a) && !conv_##what(a, t)) {                                      \
+        if (!CONV_ELSEWHERE(name, what, a, t) && !conv_##what(a, t)) {                             \
             name##_ref(a);                                                                         \
         }                                                                                          \
     }

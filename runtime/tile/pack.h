@@ -334,6 +334,25 @@ static inline void tile_store_rows(const tile_out *o, const int32_t *sum, int64_
     }
 }
 
+/** Whether a result of so many int32 is streamed. */
+static inline bool tile_streams(int64_t elements)
+{
+    return TILE_STREAM && elements >= TILE_STREAMED / (int64_t)sizeof(int32_t);
+}
+
+static inline void tile_scatter_lines(int32_t *y, int64_t step, const int32_t *sum, int n, bool add,
+                                      bool stream)
+{
+#if TILE_STREAM
+    if (stream && !add && ((uintptr_t)y | (uintptr_t)step * sizeof *y) % TILE_LINE == 0) {
+        tile_stream_block(y, step, sum, n);
+        return;
+    }
+#endif
+    (void)stream;
+    tile_scatter_block(y, step, sum, n, add);
+}
+
 static inline void tile_scatter(const tile_out *o, tile_type t, const int32_t *sum, int64_t rows,
                                 int64_t lanes)
 {
@@ -354,7 +373,7 @@ static inline void tile_scatter(const tile_out *o, tile_type t, const int32_t *s
         for (int64_t r = 0; r < fast; r += block) {
             const int32_t *from = sum + r * TILE_LANES + l;
             if (o->row_step == 1) {
-                tile_scatter_block(to + r, o->lane_step, from, n, o->add);
+                tile_scatter_lines(to + r, o->lane_step, from, n, o->add, t.stream);
             } else {
                 tile_scatter8_by2(to + 2 * r - o->odd, o->lane_step, from, n, o->add, o->odd == 1);
             }

@@ -29,6 +29,8 @@
  *   TILE_SCATTER           8 or 16
  *   tile_scatter_block()   sums of so many rows and lanes to where lanes are apart
  *   tile_scatter8_by2()    the same of 8, every other element
+ *   TILE_STREAM            1: results that no cache keeps are stored past the caches, by
+ *   tile_stream_block()    as tile_scatter_block, to aligned lines; tile_fence() ends it
  *
  * Operands of 16 bits: lanes f = 256 * high + low, 0 <= low <= 255, are two panels, and a chunk of
  * at most TILE_K16 products stays within 32 bits: 255 * 32767 * 256 < 2^31. Operands of 8 bits:
@@ -56,12 +58,15 @@ enum {
     TILE_BAND = 32768 * TILE_SCALE,  /**< elements of packed rows */
     TILE_DIRECT_TAPS = 128,          /**< taps of a direct convolution, at most */
     TILE_SLACK = 64,                 /**< elements that may be read behind the last row */
-    TILE_POSITIONS = 128             /**< rows whose sums are collected before they are stored */
+    TILE_POSITIONS = 128,            /**< rows whose sums are collected before they are stored */
+    TILE_STREAMED = 8 << 20,         /**< bytes of a result from which on it is streamed */
+    TILE_LINE = 64                   /**< bytes of a line of the caches */
 };
 
 /** How a kernel's operands and result are stored. */
 typedef struct tile_type {
     bool in16, out64;
+    bool stream; /**< the result is larger than caches: written through them, it costs twice */
 } tile_type;
 
 /** A chunk of k: runs of `units` units each, at these offsets from a row's pointer. */

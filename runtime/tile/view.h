@@ -317,6 +317,9 @@ static void view_range(void *user, int64_t begin, int64_t end)
         }
         i = last;
     }
+#if TILE_STREAM
+    tile_fence();
+#endif
 }
 
 /** False: too many taps for the buffers. */

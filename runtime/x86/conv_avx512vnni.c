@@ -6,12 +6,13 @@
 #ifdef ITR_X86
 #include "begin_avx512vnni.h"
 
-#include "tile_avx512vnni.h"
+#include "window_avx512vnni.h"
 
 #include "../tile/view.h"
 #include "../tile/weight.h"
 
 #define CONV_DIRECT 0
+#define CONV_WINDOW 1
 #define LEVEL(name) name##_avx512vnni
 #define BELOW(name) name##_avx2
 #include "../tile/conv.h"

@@ -6,6 +6,7 @@
 
 #define TILE_ROWS 8
 #define TILE_SCATTER 16
+#define TILE_STREAM 1
 
 #include "tile_bytes.h"
 
@@ -138,6 +139,25 @@ static inline void tile_scatter_block(int32_t *y, int64_t step, const int32_t *s
         int32_t *to = y + i * step;
         _mm512_storeu_si512(to, add ? _mm512_add_epi32(tile_load512(to), r[i]) : r[i]);
     }
+}
+
+/** Stored past the caches; y and the step are whole lines. */
+static inline void tile_stream_block(int32_t *y, int64_t step, const int32_t *sum, int n)
+{
+    __m512i r[16];
+    for (int i = 0; i < 16; i++) {
+        r[i] = tile_load512(sum + i * TILE_LANES);
+    }
+    tile_transpose16(r);
+    for (int i = 0; i < n; i++) {
+        _mm512_stream_si512((void *)(y + i * step), r[i]);
+    }
+}
+
+/** What was streamed is there for other threads. */
+static inline void tile_fence(void)
+{
+    _mm_sfence();
 }
 
 /** 16 elements of k of 16 lanes whose rows are `lane` apart: 4 units of a panel. */

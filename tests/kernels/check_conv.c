@@ -88,7 +88,7 @@ static void usual_shapes_are_equal(void **state)
         {2, 1, 28, 6, 5, 1, 2, 1},   {2, 6, 14, 16, 5, 1, 0, 1},  {2, 40, 8, 40, 3, 1, 1, 40},
         {2, 40, 9, 40, 3, 2, 1, 40}, {1, 130, 4, 70, 3, 1, 1, 1}, {1, 3, 40, 20, 7, 2, 3, 1},
         {2, 32, 7, 32, 3, 1, 1, 4},  {1, 16, 1, 8, 1, 1, 0, 1},   {1, 2, 200, 2, 3, 2, 1, 2},
-        {2, 6, 20, 12, 3, 2, 1, 6}};
+        {2, 6, 20, 12, 3, 2, 1, 6},  {1, 3, 300, 3, 3, 1, 1, 3},  {1, 2, 240, 2, 5, 2, 2, 2}};
     for (size_t i = 0; i < sizeof shape / sizeof shape[0]; i++) {
         itr_conv_args a = {.n = shape[i].n,
                            .c = shape[i].c,
@@ -152,6 +152,44 @@ static void random_shapes_are_equal(void **state)
     itr_pool_resize(&pool, 1);
 }
 
+/** Groups of a channel or two, with small and large planes, any border and multiples of channels.
+ */
+static bool random_depthwise(itr_conv_args *a)
+{
+    const int32_t groups = (int32_t)random_in(2, 40);
+    *a = (itr_conv_args){.n = small(4),
+                         .c = groups * random_in(1, 2),
+                         .h = small(40),
+                         .w = small(100),
+                         .m = groups * small(4),
+                         .kh = small(9),
+                         .kw = small(9),
+                         .stride_h = small(4),
+                         .stride_w = small(5),
+                         .dilation_h = small(4),
+                         .dilation_w = small(5),
+                         .pad_top = small(7) - 1,
+                         .pad_left = small(7) - 1,
+                         .groups = groups};
+    return finish(a, small(7) - 1, small(7) - 1) &&
+           a->n * a->m * a->oh * a->ow * (a->c / groups) * a->kh * a->kw < 1000000;
+}
+
+static void random_depthwise_are_equal(void **state)
+{
+    (void)state;
+    for (int done = 0; done < 300;) {
+        itr_conv_args a;
+        if (!random_depthwise(&a)) {
+            continue;
+        }
+        itr_pool_resize(&pool, done % 4);
+        compare_all(&a, (data)(done % DATA_COUNT));
+        done++;
+    }
+    itr_pool_resize(&pool, 1);
+}
+
 /** Long sums, wide lines and filters that no buffer holds. */
 static void large_shapes_are_equal(void **state)
 {
@@ -189,6 +227,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(usual_shapes_are_equal),
         cmocka_unit_test(random_shapes_are_equal),
+        cmocka_unit_test(random_depthwise_are_equal),
         cmocka_unit_test(large_shapes_are_equal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
