@@ -108,7 +108,7 @@ static range mixed_range(const sum *s, const cursor *c, const line *l, int n)
     int64_t v[BLOCK], found[2];
     memset(v, 0, (size_t)n * sizeof *v);
     add_terms64(s, c, l->rest, c->i, v);
-    line64(v, l, 0, n);
+    line64(v, l, false, 0, n);
     extremes64(v, n, found);
     return range_of(found[0], found[1]);
 }
@@ -158,12 +158,16 @@ static uint64_t largest(const itr_requant_args *a, const sum *s)
     return largest_in(p.found);
 }
 
-/** What is added before the bits are dropped, elements i0 + i of the result: random or 0. */
+/** Whether random numbers are added before s bits are dropped. */
+static bool is_random(const mode *m, int s)
+{
+    return m->stochastic && s > 0;
+}
+
+/** The random numbers that are added before s bits are dropped, for elements i0 + i. */
 static void addends32(const mode *m, int64_t i0, int n, int s, int32_t *v)
 {
-    if (!m->stochastic || s == 0) {
-        memset(v, 0, (size_t)n * sizeof *v);
-    } else if (itr_random_width(s, m->optimizer) == 16) {
+    if (itr_random_width(s, m->optimizer) == 16) {
         uint16_t random[BLOCK];
         itr_random_lanes16(m->rng, m->site, 0, i0, n, random);
         for (int i = 0; i < n; i++) {
@@ -181,9 +185,7 @@ static void addends32(const mode *m, int64_t i0, int n, int s, int32_t *v)
 static void addends64(const mode *m, int64_t i0, int n, int s, int64_t *v)
 {
     const int width = itr_random_width(s, m->optimizer);
-    if (!m->stochastic || s == 0) {
-        memset(v, 0, (size_t)n * sizeof *v);
-    } else if (width == 16) {
+    if (width == 16) {
         uint16_t random[BLOCK];
         itr_random_lanes16(m->rng, m->site, 0, i0, n, random);
         for (int i = 0; i < n; i++) {
@@ -213,7 +215,7 @@ static int64_t half_of(const mode *m, int s)
 /** v = the next n elements of a sum that climbs in 32 bits, rounded by the shift. */
 static void round_narrow(const sum *s, cursor *c, int n, int shift, int32_t *v)
 {
-    const bool random = s->mode.stochastic && shift > 0;
+    const bool random = is_random(&s->mode, shift);
     const int32_t half = (int32_t)half_of(&s->mode, shift);
     if (random) {
         addends32(&s->mode, c->i, n, shift, v);
@@ -229,14 +231,20 @@ static void round_narrow(const sum *s, cursor *c, int n, int shift, int32_t *v)
 /** v = the next n elements of a sum that fits 32 bits, rounded by the shift. */
 static void round_block32(const sum *s, cursor *c, int n, int shift, int32_t *v)
 {
-    addends32(&s->mode, c->i, n, shift, v);
+    const bool random = is_random(&s->mode, shift);
+    if (random) {
+        addends32(&s->mode, c->i, n, shift, v);
+    }
     for (int i = 0; i < n;) {
         line l;
         const int m = joint_run(s, c, n - i);
         line_of(s, c, &l);
         l.number += half_of(&s->mode, shift);
+        if (!random && l.rest != 0) {
+            memset(v + i, 0, (size_t)m * sizeof *v);
+        }
         add_terms32(s, c, l.rest, v + i);
-        line32(v + i, &l, shift, m);
+        line32(v + i, &l, !random && l.rest == 0, shift, m);
         i += m;
     }
     c->i += n;
@@ -244,14 +252,20 @@ static void round_block32(const sum *s, cursor *c, int n, int shift, int32_t *v)
 
 static void round_block64(const sum *s, cursor *c, int n, int shift, int64_t *v)
 {
-    addends64(&s->mode, c->i, n, shift, v);
+    const bool random = is_random(&s->mode, shift);
+    if (random) {
+        addends64(&s->mode, c->i, n, shift, v);
+    }
     for (int i = 0; i < n;) {
         line l;
         const int m = joint_run(s, c, n - i);
         line_of(s, c, &l);
         l.number += half_of(&s->mode, shift);
+        if (!random && l.rest != 0) {
+            memset(v + i, 0, (size_t)m * sizeof *v);
+        }
         add_terms64(s, c, l.rest, c->i + i, v + i);
-        line64(v + i, &l, shift, m);
+        line64(v + i, &l, !random && l.rest == 0, shift, m);
         i += m;
     }
     c->i += n;

@@ -542,14 +542,26 @@ static range line_range1(const line *l, int n)
     return a < b ? range_of(a, b) : range_of(b, a);
 }
 
-/** v[i] = (v[i] + the pieces and the number) >> shift in one loop; and the range of two pieces. */
+/**
+ * v[i] = (v[i] + the pieces and the number) >> shift in one loop, where `fresh` without what v
+ * held; and the range of two pieces.
+ */
 #define DEFINE_LINE(suffix, type_a, type_b)                                                        \
-    static void line32_##suffix(int32_t *restrict v, const line *l, int shift, int n)              \
+    static void line32_##suffix(int32_t *restrict v, const line *l, bool fresh, int shift, int n)  \
     {                                                                                              \
         const type_a *restrict a = (const type_a *)l->p[0].x;                                      \
         const type_b *restrict b = (const type_b *)l->p[1].x;                                      \
         const int32_t fa = l->p[0].f, fb = l->p[1].f, number = (int32_t)l->number;                 \
         const int n1 = l->pieces == 1 ? n : 0, n2 = l->pieces == 2 ? n : 0;                        \
+        if (fresh) {                                                                               \
+            for (int i = 0; i < n1; i++) {                                                         \
+                v[i] = itr_floor_shift32(a[i] * fa + number, shift);                               \
+            }                                                                                      \
+            for (int i = 0; i < n2; i++) {                                                         \
+                v[i] = itr_floor_shift32(a[i] * fa + b[i] * fb + number, shift);                   \
+            }                                                                                      \
+            return;                                                                                \
+        }                                                                                          \
         for (int i = 0; i < n1; i++) {                                                             \
             v[i] = itr_floor_shift32(v[i] + a[i] * fa + number, shift);                            \
         }                                                                                          \
@@ -557,13 +569,23 @@ static range line_range1(const line *l, int n)
             v[i] = itr_floor_shift32(v[i] + a[i] * fa + b[i] * fb + number, shift);                \
         }                                                                                          \
     }                                                                                              \
-    static void line64_##suffix(int64_t *restrict v, const line *l, int shift, int n)              \
+    static void line64_##suffix(int64_t *restrict v, const line *l, bool fresh, int shift, int n)  \
     {                                                                                              \
         const type_a *restrict a = (const type_a *)l->p[0].x;                                      \
         const type_b *restrict b = (const type_b *)l->p[1].x;                                      \
         const int64_t fa = l->p[0].f, fb = l->p[1].f, number = l->number;                          \
         const int ga = l->p[0].gap, gb = l->p[1].gap;                                              \
         const int n1 = l->pieces == 1 ? n : 0, n2 = l->pieces == 2 ? n : 0;                        \
+        if (fresh) {                                                                               \
+            for (int i = 0; i < n1; i++) {                                                         \
+                v[i] = itr_floor_shift64(itr_shl64(a[i] * fa, ga) + number, shift);                \
+            }                                                                                      \
+            for (int i = 0; i < n2; i++) {                                                         \
+                const int64_t x = itr_shl64(a[i] * fa, ga) + itr_shl64(b[i] * fb, gb);             \
+                v[i] = itr_floor_shift64(x + number, shift);                                       \
+            }                                                                                      \
+            return;                                                                                \
+        }                                                                                          \
         for (int i = 0; i < n1; i++) {                                                             \
             v[i] = itr_floor_shift64(v[i] + itr_shl64(a[i] * fa, ga) + number, shift);             \
         }                                                                                          \
@@ -631,25 +653,25 @@ DEFINE_LINE(44, int32_t, int32_t)
         break;                                                                                     \
     }
 
-static void line32(int32_t *restrict v, const line *l, int shift, int n)
+static void line32(int32_t *restrict v, const line *l, bool fresh, int shift, int n)
 {
-#define LINE(suffix) line32_##suffix(v, l, shift, n)
+#define LINE(suffix) line32_##suffix(v, l, fresh, shift, n)
     const int32_t number = (int32_t)l->number;
     const int alone = l->pieces == 0 ? n : 0;
     for (int i = 0; i < alone; i++) {
-        v[i] = itr_floor_shift32(v[i] + number, shift);
+        v[i] = itr_floor_shift32((fresh ? 0 : v[i]) + number, shift);
     }
     LINE_SWITCH(l, LINE)
 #undef LINE
 }
 
-static void line64(int64_t *restrict v, const line *l, int shift, int n)
+static void line64(int64_t *restrict v, const line *l, bool fresh, int shift, int n)
 {
-#define LINE(suffix) line64_##suffix(v, l, shift, n)
+#define LINE(suffix) line64_##suffix(v, l, fresh, shift, n)
     const int64_t number = l->number;
     const int alone = l->pieces == 0 ? n : 0;
     for (int i = 0; i < alone; i++) {
-        v[i] = itr_floor_shift64(v[i] + number, shift);
+        v[i] = itr_floor_shift64((fresh ? 0 : v[i]) + number, shift);
     }
     LINE_SWITCH(l, LINE)
 #undef LINE
