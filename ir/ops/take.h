@@ -31,9 +31,11 @@ ITC_NODISCARD itc_status itc_put_build(itc_graph *g, const itc_node *origin, itc
 /** Values of one type but for their extents on `axis`, one after the other. */
 ITC_NODISCARD itc_status itc_concat_build(itc_graph *g, const itc_node *origin, int axis, int count,
                                           itc_value *const *in, itc_value **out);
-/** What v repeats along axes (Take) and under other shapes (View): a constant of v's rank, with extent
- * 1 on those axes; v itself where it is a constant. NULL: v is none of these. */
+/** What v repeats along axes (Take) and under other shapes (View): a constant of v's rank, with
+ * extent 1 on those axes; v itself where it is a constant. NULL: v is none of these. */
 itc_value *itc_repeat_source(itc_graph *g, itc_value *v);
+/** Whether n is a Take that repeats its operand along some axes, and does nothing else. */
+bool itc_take_repeats(const itc_node *n);
 /** x, of t's rank or less, broadcast to t's extents. */
 ITC_NODISCARD itc_status itc_repeat_build(itc_graph *g, const itc_node *origin, itc_value *x,
                                           const itc_type *t, itc_value **out);
