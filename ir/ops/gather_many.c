@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "codegen/emit.h"
+#include "ir/ops/gather.h"
 #include "ir/ops/pick.h"
+#include "ir/ops/row_index.h"
 #include "ir/ops/take.h"
 #include "ir/ops/util.h"
 
@@ -198,29 +200,23 @@ static itc_status nd_type(itc_graph *g, const itc_node *n, itc_type *y)
     return ITC_OK;
 }
 
-static itc_status nd_fold(itc_graph *g, itc_node *n, itc_tensor **out)
+/** Parts of constants. */
+static itc_status pick_tuples(itc_graph *g, const itc_node *n, const itc_tensor *x,
+                              const itc_tensor *index, int batch, itc_tensor **out)
 {
-    const itc_tensor *x = itc_operand_const(n, 0), *index = itc_operand_const(n, 1);
-    itc_type y;
-    int64_t dim[ITC_MAX_RANK];
-    if (!x || !x->data || !index || !index->data) {
-        return ITC_OK;
-    }
-    ITC_TRY(nd_type(g, n, &y));
-    for (int i = 0; i < y.rank; i++) {
-        dim[i] = y.dim[i].size;
-    }
-    const int batch = (int)itc_int(n, "batch_dims");
     const int64_t depth = index->dim[index->rank - 1], tuples = index->count / depth;
-    int64_t per_batch = 1, inner = 1;
-    for (int i = batch; i < index->rank - 1; i++) {
-        per_batch *= index->dim[i];
+    int64_t dim[ITC_MAX_RANK], per_batch = 1, inner = 1;
+    int rank = 0;
+    for (int i = 0; i < index->rank - 1; i++) {
+        dim[rank++] = index->dim[i];
+        per_batch *= i < batch ? 1 : index->dim[i];
     }
     for (int i = batch + (int)depth; i < x->rank; i++) {
+        dim[rank++] = x->dim[i];
         inner *= x->dim[i];
     }
     itc_tensor *t = NULL;
-    ITC_TRY(itc_fold_tensor(g, n, x->dtype, y.rank, dim, &t));
+    ITC_TRY(itc_fold_tensor(g, n, x->dtype, rank, dim, &t));
     for (int64_t k = 0; k < tuples && t->count > 0; k++) {
         int64_t from = k / per_batch;
         for (int64_t j = 0; j < depth; j++) {
@@ -232,8 +228,119 @@ static itc_status nd_fold(itc_graph *g, itc_node *n, itc_tensor **out)
             itc_tensor_copy_element(g->ctx, t, k * inner + j, x, from * inner + j);
         }
     }
-    out[0] = t;
+    *out = t;
     return ITC_OK;
+}
+
+static itc_status nd_fold(itc_graph *g, itc_node *n, itc_tensor **out)
+{
+    const itc_tensor *x = itc_operand_const(n, 0), *index = itc_operand_const(n, 1);
+    itc_type y;
+    if (!x || !x->data || !index || !index->data) {
+        return ITC_OK;
+    }
+    ITC_TRY(nd_type(g, n, &y));
+    return pick_tuples(g, n, x, index, (int)itc_int(n, "batch_dims"), &out[0]);
+}
+
+/** Whether v says of each row where it stands itself. */
+static bool is_own_row(itc_graph *g, const itc_value *v)
+{
+    itc_row_index r;
+    bool own = itc_row_index_find(g, v, &r) && r.step == 1;
+    for (int64_t i = 0; own && i < r.table->count; i++) {
+        own = itc_tensor_get_int(r.table, i) == 0;
+    }
+    return own;
+}
+
+/**
+ * The tuples without their first indices, where these say that each row takes of itself alone:
+ * x[arange(N)[:, None], i], as masks of attention are made. NULL: they say something else.
+ */
+static itc_status within_rows(itc_graph *g, const itc_node *n, itc_value **rest)
+{
+    const itc_value *index = n->in[1];
+    const itc_node *join = index->kind == ITC_VALUE_NODE ? index->def : NULL;
+    const int last = index->type.rank - 1;
+    *rest = NULL;
+    if (itc_int(n, "batch_dims") != 0 || !n->in[0]->type.dim[0].batch || !join ||
+        join->op != &itc_op_Concat || itc_int(join, "axis") != last || join->n_in < 2 || last < 1 ||
+        !itc_dim_equal(n->in[0]->type.dim[0], index->type.dim[0]) ||
+        !itc_dim_equal(join->in[0]->type.dim[last], itc_dim_of(1)) || !is_own_row(g, join->in[0])) {
+        return ITC_OK;
+    }
+    return itc_concat_build(g, n, last, join->n_in - 1, join->in + 1, rest);
+}
+
+/** The constant that v is for all rows alike, for one of them; NULL: it is none, or one of more
+ * than MAX_EXTENT elements. */
+static itc_tensor *same_in_all_rows(itc_graph *g, itc_value *v)
+{
+    const itc_value *c = itc_repeat_source(g, v);
+    int64_t count = 1;
+    if (!c || c->type.rank != v->type.rank || !v->type.dim[0].batch ||
+        !itc_dim_equal(c->type.dim[0], itc_dim_of(1))) {
+        return NULL;
+    }
+    for (int i = 1; i < v->type.rank; i++) {
+        const itc_dim d = v->type.dim[i];
+        if (d.batch || !itc_size_mul(count, d.size, &count) || count > MAX_EXTENT) {
+            return NULL;
+        }
+    }
+    itc_tensor *t = itc_tensor_reshape(g->ctx, c->data, c->type.rank, c->type.dim);
+    for (int i = 1; i < v->type.rank; i++) {
+        t = widen_axis(g, t, i, v->type.dim[i].size);
+    }
+    return t;
+}
+
+/** Of each row the parts at the tuples of `index`: a gather of the axes that these index. */
+static itc_status gather_in_rows(itc_graph *g, const itc_node *n, const itc_tensor *index,
+                                 const itc_type *y, itc_value **out)
+{
+    const itc_type *x = &n->in[0]->type;
+    const int depth = (int)index->dim[index->rank - 1];
+    const int64_t count = index->count / depth;
+    itc_type parts = itc_type_make(x->dtype, 2, (const itc_dim[]){x->dim[0], itc_dim_of(1)});
+    int64_t *at = ITC_NEW_ARRAY(g->ctx, int64_t, count + 1);
+    itc_value *v = NULL;
+    for (int i = 1; i < x->rank; i++) {
+        if (i > depth) {
+            parts.dim[parts.rank++] = x->dim[i];
+        } else if (!itc_size_mul(parts.dim[1].size, x->dim[i].size, &parts.dim[1].size)) {
+            return ITC_INTERNAL;
+        }
+    }
+    for (int64_t k = 0; k < count * depth; k++) {
+        const int64_t extent = x->dim[1 + k % depth].size;
+        int64_t i = 0;
+        ITC_TRY(resolve(g, n, index, k, extent, &i));
+        at[k / depth] = at[k / depth] * extent + i;
+    }
+    ITC_TRY(itc_view_build(g, n, n->in[0], &parts, &v));
+    ITC_TRY(itc_gather_build(g, n, v, 1, count, at, &v));
+    return itc_view_build(g, n, v, y, out);
+}
+
+/** Each row's parts of itself, at tuples of indices of its other axes. */
+static itc_status pick_in_rows(itc_graph *g, const itc_node *n, itc_value *rest, const itc_type *y,
+                               itc_value **out)
+{
+    const itc_places places = {.tuples = true, .batch_dims = 1};
+    const itc_tensor *index = same_in_all_rows(g, rest);
+    const itc_tensor *x = index ? same_in_all_rows(g, n->in[0]) : NULL;
+    if (x) {
+        itc_tensor *t = NULL;
+        ITC_TRY(pick_tuples(g, n, x, index, 1, &t));
+        itc_value *c = itc_const_new(g, n->out[0]->name, t);
+        c->reason = "computed from constants";
+        return itc_repeat_build(g, n, c, y, out);
+    }
+    ITC_TRY(itc_places_check(g, n, &n->in[0]->type, &rest->type, &places, NULL));
+    return index ? gather_in_rows(g, n, index, y, out)
+                 : itc_pick_build(g, n, n->in[0], rest, &places, out);
 }
 
 static itc_status nd_normalize(itc_graph *g, itc_node *n, itc_value **out)
@@ -243,6 +350,11 @@ static itc_status nd_normalize(itc_graph *g, itc_node *n, itc_value **out)
     ITC_TRY(nd_type(g, n, &y));
     if (x && x->data->count == 1) {
         return itc_repeat_build(g, n, x, &y, &out[0]);
+    }
+    itc_value *rest = NULL;
+    ITC_TRY(within_rows(g, n, &rest));
+    if (rest) {
+        return pick_in_rows(g, n, rest, &y, &out[0]);
     }
     const int batch = (int)itc_int(n, "batch_dims");
     return pick(g, n, &(itc_places){.tuples = true, .batch_dims = batch}, out);

@@ -4,6 +4,7 @@
  */
 #include "ir/ops/row_index.h"
 
+#include "ir/ops/take.h"
 #include "ir/ops/util.h"
 
 enum { MAX_DEPTH = 32 };
@@ -67,6 +68,13 @@ static bool multiply(itc_graph *g, itc_row_index *r, const itc_tensor *c)
     return true;
 }
 
+/** The table, broadcast to dim. */
+static bool repeat(itc_graph *g, itc_row_index *r, int rank, const int64_t *dim)
+{
+    const itc_tensor *zero = itc_tensor_i64(g->ctx, 1, &(int64_t){0});
+    return add_table(g, r, zero, 1, rank, dim);
+}
+
 static bool find(itc_graph *g, const itc_value *v, int depth, itc_row_index *r)
 {
     const itc_node *n = v->kind == ITC_VALUE_NODE ? v->def : NULL;
@@ -85,6 +93,9 @@ static bool find(itc_graph *g, const itc_value *v, int depth, itc_row_index *r)
         }
         r->table = itc_tensor_reshape(g->ctx, r->table, t->rank, t->dim);
         return r->table != NULL;
+    }
+    if (itc_take_repeats(n)) {
+        return find(g, n->in[0], depth - 1, r) && repeat(g, r, t->rank, dim);
     }
     const bool product = n->op == &itc_op_Mul, difference = n->op == &itc_op_Sub;
     if (!product && !difference && n->op != &itc_op_Add) {

@@ -29,6 +29,34 @@ static void gathers(void **state)
     RUN(cases)
 }
 
+/* Indices of which the first says that each row takes of itself: arange(N)[:, None]. */
+/* clang-format off */
+#define ROWS(shape) \
+    "s = Shape(a) end=1; n = Squeeze(s); ints z1 0; z = Squeeze(z1); ints o1 1; o = Squeeze(o1);" \
+    "r = Range(z, n, o); ints q -1,1,1; c = Reshape(r, q); ints l " shape ";" \
+    "e = Concat(s, l) axis=0; rows = Expand(c, e);"
+/* clang-format on */
+
+static void gathers_within_rows(void **state)
+{
+    static const grad_case cases[] = {
+        {.text = "opset 15;" X("5,3") ROWS("3,1") "ids t [N,3,1] 0..5;"
+                                                  "i = Concat(rows, t) axis=2; y = GatherND(a, i)",
+         .reference = X("5,3") "ids t [N,3,1] 0..5; y = GatherND(a, t) batch_dims=1"},
+        {.text = "opset 15;" X("5,3") ROWS("3,1") "ints u 4,0,4; ints k 1,3,1; v = Reshape(u, k);"
+                                                  "t = Expand(v, e); i = Concat(rows, t) axis=2;"
+                                                  "y = GatherND(a, i)",
+         .reference = X("5,3") "ints t 4,0,4; y = Gather(a, t) axis=1"},
+        {.text = "opset 15;" X("4,3,2")
+             ROWS("2,1") "ints u 3,1; ints k 1,2,1; v = Reshape(u, k); t = Expand(v, e);"
+                         "ints f 2,-3; m = Reshape(f, k); w = Expand(m, e);"
+                         "i = Concat(rows, t, w) axis=2; y = GatherND(a, i)",
+         .reference = X("4,3,2") "ints k 0,12,2; d = Reshape(a, k); ints t 11,3;"
+                                 "y = Gather(d, t) axis=1"},
+    };
+    RUN(cases)
+}
+
 static void scatters(void **state)
 {
     static const grad_case cases[] = {
@@ -86,9 +114,8 @@ static void others(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gathers),
-        cmocka_unit_test(scatters),
-        cmocka_unit_test(orders),
+        cmocka_unit_test(gathers),  cmocka_unit_test(gathers_within_rows),
+        cmocka_unit_test(scatters), cmocka_unit_test(orders),
         cmocka_unit_test(others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
