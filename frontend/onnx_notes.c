@@ -86,19 +86,36 @@ const char *itc_onnx_next_name(itc_ctx *arena, const char **at)
     return itc_strndup(arena, open + 1, (size_t)(close - open - 1));
 }
 
-/** Numbers such as exponents and axes, which the exporter names by itself, say nothing. */
+static bool matches(const char *const *patterns, const char *name)
+{
+    bool any = false;
+    for (; *patterns && !any; patterns++) {
+        any = fnmatch(*patterns, name, 0) == 0;
+    }
+    return any;
+}
+
+/**
+ * Whether an initializer is folded from buffers alone: numbers such as exponents and axes, which
+ * the exporter names by itself, say nothing. Tables of positions, as rotary embeddings have them,
+ * are recognised by the sines and cosines on the way, since the file has no more of the buffer.
+ */
 static bool is_of_buffers(itc_ctx *arena, const itc_onnx_notes *notes, const char *folded_from)
 {
-    int buffers = 0;
+    static const char *const numbers[] = {"val_[0-9]*", NULL};
+    static const char *const waves[] = {"sin", "sin_[0-9]*", "cos", "cos_[0-9]*", NULL};
+    int buffers = 0, others = 0, tables = 0;
     for (const char *name; (name = itc_onnx_next_name(arena, &folded_from)) != NULL;) {
         const itc_onnx_told *t = itc_onnx_told_of(notes, name);
-        if (t && t->kind == ITC_ONNX_BUFFER) {
-            buffers++;
-        } else if (fnmatch("val_[0-9]*", name, 0) != 0) {
+        if (t && t->kind == ITC_ONNX_PARAMETER) {
             return false;
         }
+        const bool buffer = t && t->kind == ITC_ONNX_BUFFER;
+        buffers += buffer;
+        tables += matches(waves, name);
+        others += !buffer && !matches(numbers, name);
     }
-    return buffers > 0;
+    return tables > 0 || (buffers > 0 && others == 0);
 }
 
 itc_onnx_notes itc_onnx_read_notes(itc_ctx *arena, const Onnx__GraphProto *g)

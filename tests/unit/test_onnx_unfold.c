@@ -221,6 +221,7 @@ static const char *reason(const itc_graph *g, const char *name)
 
 static void parameters_and_buffers_are_told_apart(void **state)
 {
+    static const float waves[] = {0.84f, 0.91f, 0.14f, -0.76f, -0.96f, -0.28f};
     fixture *f = *state;
     f->b->graph->n_output = 0;
     onnx_build_output(f->b, "last");
@@ -232,7 +233,11 @@ static void parameters_and_buffers_are_told_apart(void **state)
     onnx_build_value_note(f->b, "twice", FOLDED_FROM, "['table', 'val_3']");
     onnx_build_floats(f->b, "mixed", "2,3", matrix);
     onnx_build_value_note(f->b, "mixed", FOLDED_FROM, "['table', 'weight']");
-    onnx_build_node(f->b, "Sum", "e table twice mixed", "s");
+    onnx_build_floats(f->b, "rotary", "2,3", matrix);
+    onnx_build_value_note(f->b, "rotary", FOLDED_FROM, "['arange', 'cos_1', 'm.frequencies']");
+    onnx_build_floats(f->b, "wave", "2,3", waves);
+    onnx_build_value_note(f->b, "wave", FOLDED_FROM, "['e', 'sin']");
+    onnx_build_node(f->b, "Sum", "e table twice mixed rotary wave", "s");
     onnx_build_node(f->b, "MatMul", "x s", "last");
     (void)read_back(f);
     itc_import_options options = {0};
@@ -242,6 +247,8 @@ static void parameters_and_buffers_are_told_apart(void **state)
     assert_string_equal(reason(g, "table"), ITC_PARAMS_BUFFER);
     assert_string_equal(reason(g, "twice"), ITC_PARAMS_BUFFER);
     assert_string_equal(reason(g, "mixed"), "initializer");
+    assert_string_equal(reason(g, "rotary"), ITC_PARAMS_BUFFER);
+    assert_string_equal(reason(g, "wave"), "initializer");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
