@@ -163,13 +163,16 @@ static const char **find_runs(const itc_model_info *info)
     return runs;
 }
 
-/** How a node runs, and whether in the bytes of an operand. */
+/** How a node runs, whether by the extremes of an operand, and in whose bytes. */
 static const char *how(itc_ctx *ctx, const itc_node *n, const char *const *runs)
 {
     const itc_value *v = n->n_out > 0 ? n->out[0] : NULL;
     const char *text = v && runs[v->id] ? runs[v->id] : "";
     if (n->op->alias) {
         return "no code: the operand's bytes";
+    }
+    if (itc_attr_find(n, "extremes_axes")) {
+        text = itc_format(ctx, "%s by extremes", text);
     }
     return v && v->storage && v->storage != v ? itc_format(ctx, "%s in place", text) : text;
 }
@@ -180,9 +183,12 @@ static void write_nodes(const itc_model_info *info, itc_strbuf *b)
     const char *const *runs = find_runs(info);
     heading(b,
             "Nodes: result, exponent, rounding site, kernel (instruction sets it is written for)");
-    itc_strbuf_add(b, "value = mantissa * 2^e; @k is entry k of the run-time exponents: measured "
-                      "by a node that\nrounds, the sum that is shown, or an operand's where "
-                      "mantissas only move. A kernel without instruction sets is portable C.\n");
+    itc_strbuf_add(b,
+                   "value = mantissa * 2^e; @k is entry k of the run-time exponents: measured "
+                   "by a node that\nrounds, the sum that is shown, or an operand's where "
+                   "mantissas only move. A kernel without instruction sets is portable C.\n"
+                   "By extremes: the range of the sum is known from those of an operand, which is "
+                   "read once.\n");
     for (int s = 0; s < ITC_SECTION_COUNT; s++) {
         const itc_node *before = NULL;
         for (int k = 0; k < g->section[s].n; k++) {

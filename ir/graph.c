@@ -218,6 +218,29 @@ itc_node *itc_node_new(itc_graph *g, const itc_op_def *op, const itc_node *origi
     return n;
 }
 
+void itc_node_add_operand(itc_graph *g, itc_node *n, itc_value *v)
+{
+    itc_value **in = ITC_NEW_ARRAY(g->ctx, itc_value *, n->n_in + 1);
+    memcpy(in, n->in, (size_t)n->n_in * sizeof *in);
+    in[n->n_in++] = v;
+    n->in = in;
+}
+
+itc_value *itc_node_add_output(itc_graph *g, itc_node *n, int index, const char *hint,
+                               itc_type type)
+{
+    itc_value *v = itc_value_new(g, ITC_VALUE_NODE, hint, type);
+    if (index >= n->n_out) {
+        itc_value **out = ITC_NEW_ARRAY(g->ctx, itc_value *, index + 1);
+        memcpy(out, n->out, (size_t)n->n_out * sizeof *out);
+        n->out = out;
+        n->n_out = index + 1;
+    }
+    v->def = n;
+    v->out_index = index;
+    return n->out[index] = v;
+}
+
 /* ---- attributes and settings ---- */
 
 static itc_attr copy_attr(itc_ctx *ctx, itc_attr a)

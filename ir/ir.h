@@ -236,6 +236,9 @@ bool itc_type_equal(const itc_type *a, const itc_type *b);
 bool itc_dim_equal(itc_dim a, itc_dim b);
 /** Elements as size * (batch ? N : 1). False: the product overflows or has N twice. */
 ITC_NODISCARD bool itc_type_count(const itc_type *t, itc_dim *out);
+/** Extremes of x, slice by slice along the axes: [2, slices] of x's mantissas, the least ones
+ * first; plain integers. False where there are too many slices for a type. */
+bool itc_extremes_type(const itc_type *x, uint32_t axes, itc_type *out);
 /** Elements when a call has n rows; the caller knows that it fits. */
 int64_t itc_type_elements(const itc_type *t, int64_t n);
 /** "f32[N,1,28,28]" */
@@ -265,6 +268,11 @@ itc_node *itc_node_append(itc_graph *g, const struct itc_op_def *op, int n_in, i
  * NULL) lends its ONNX name and import id. */
 itc_node *itc_node_new(itc_graph *g, const struct itc_op_def *op, const itc_node *origin, int n_in,
                        itc_value *const *in, int n_out);
+/** One more operand behind those of n. */
+void itc_node_add_operand(itc_graph *g, itc_node *n, itc_value *v);
+/** A new value as output `index` of n, which was absent. */
+itc_value *itc_node_add_output(itc_graph *g, itc_node *n, int index, const char *hint,
+                               itc_type type);
 /** Sets or replaces an attribute; arrays and strings are copied. */
 void itc_attr_set(itc_graph *g, itc_node *n, itc_attr a);
 void itc_set_int(itc_graph *g, itc_node *n, const char *name, int64_t v);

@@ -126,6 +126,13 @@ typedef struct itc_op_def {
     } demand;
     /** Float node -> integer nodes (passes/lower.h). */
     itc_status (*lower)(struct itc_lower *l, const itc_node *n);
+    /** The value, an operand or a result, whose extremes the node finds on its way and can hand on,
+     * and the axes that a slice goes along, a bit each (pass extremes); they are its output
+     * out_max - 1, of itc_extremes_type. Returns NULL, or without the hook: of none. */
+    itc_value *(*extremes_of)(itc_graph *g, const itc_node *n, uint32_t *axes);
+    /** Takes the extremes of its operand x as one more operand; where `found` is NULL, it only says
+     * whether it would. False: they are of no use. */
+    bool (*take_extremes)(itc_graph *g, itc_node *n, itc_value *x, uint32_t axes, itc_value *found);
     /** Exponents of the outputs and bounds of the accumulators (passes/plan.h). NULL: the node
      * has integer outputs only as plain numbers. */
     itc_status (*plan)(struct itc_plan *p, itc_node *n);

@@ -78,6 +78,20 @@ bool itc_type_count(const itc_type *t, itc_dim *out)
     return true;
 }
 
+bool itc_extremes_type(const itc_type *x, uint32_t axes, itc_type *out)
+{
+    itc_type t = *x;
+    itc_dim slices;
+    for (int i = 0; i < t.rank; i++) {
+        t.dim[i] = (axes >> i & 1) != 0 ? (itc_dim){1, false} : t.dim[i];
+    }
+    if (!itc_type_count(&t, &slices)) {
+        return false;
+    }
+    *out = itc_type_make(x->dtype, 2, (const itc_dim[]){{2, false}, slices});
+    return true;
+}
+
 int64_t itc_type_elements(const itc_type *t, int64_t n)
 {
     int64_t count = 1;

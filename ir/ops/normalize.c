@@ -23,7 +23,8 @@
 #include "passes/plan.h"
 
 enum {
-    WORK_NUMBERS = 8, /* of a slice, for the kernels */
+    WORK_NUMBERS = 8,   /* of a slice, for the kernels */
+    STATS_EXTREMES = 5, /* which output they are */
     SHIFT_BITS = 30,
     NARROW_SCALE = 21, /* times 7 bits: sums of three such products fit 32 bits */
     WIDE_SCALE = 30,
@@ -260,13 +261,23 @@ static itc_status stats_infer(itc_graph *g, itc_node *n)
     ITC_TRY(slices_of(g, n, x, &s));
     const int room = PRODUCT_ROOM - x->bits;
     const int bits = x->bits <= 8 ? NARROW_SCALE : room < WIDE_SCALE ? room : WIDE_SCALE;
-    for (int i = 0; i < n->n_out; i++) {
+    for (int i = 0; i < n->n_out && i < STATS_EXTREMES; i++) {
         if (n->out[i]) {
             n->out[i]->type =
                 i == 2 ? work_type(&s) : per_slice(x, &s, ITC_I32, i == 0 ? bits : SHIFT_BITS);
         }
     }
     return ITC_OK;
+}
+
+static itc_value *stats_extremes(itc_graph *g, const itc_node *n, uint32_t *axes)
+{
+    slices s;
+    if (slices_of(g, n, &n->in[0]->type, &s) != ITC_OK) {
+        return NULL;
+    }
+    *axes = s.mask;
+    return n->in[0];
 }
 
 static itc_status stats_emit(itc_emit *e, const itc_node *n)
@@ -280,6 +291,7 @@ static itc_status stats_emit(itc_emit *e, const itc_node *n)
     emit_pair(e, "shift", n->out[1]);
     emit_pair(e, "mean", n->out[3]);
     emit_pair(e, "var", n->out[4]);
+    itc_arg_ptr(e, "extremes", n->n_out > STATS_EXTREMES ? n->out[STATS_EXTREMES] : NULL);
     emit_extents(e, &s);
     itc_arg_int(e, "bits_x", n->in[0]->type.bits);
     itc_arg_int(e, "bits", n->out[0]->type.bits);
@@ -294,11 +306,13 @@ const itc_op_def itc_op_NormStats = {
     .in_min = 1,
     .in_max = 1,
     .out_min = 5,
-    .out_max = 5,
+    .out_max = STATS_EXTREMES + 1,
     .flags = ITC_OP_INTERNAL,
     .attrs = normalize_attrs,
-    .summary = "scale and shift with xhat = x * scale + shift, room to work in, mean and var",
+    .summary =
+        "scale and shift with xhat = x * scale + shift, room to work in, mean and var; extremes",
     .infer = stats_infer,
+    .extremes_of = stats_extremes,
     .plan = plan_outputs,
     .emit = stats_emit,
 };

@@ -50,6 +50,123 @@ static itc_status requant_boxes(itc_graph *g, itc_node *n, int step)
     return ITC_OK;
 }
 
+/** Operands of a term: x alone, or x and its factor. */
+static int requant_step(const itc_node *n)
+{
+    return itc_int(n, "pairs") != 0 ? 2 : 1;
+}
+
+/** Operands that are terms and factors: the extremes of a term may follow. */
+static int requant_operands(const itc_node *n)
+{
+    return itc_attr_find(n, "coef")->n * requant_step(n);
+}
+
+static bool is_one(itc_dim d)
+{
+    return d.size == 1 && !d.batch;
+}
+
+/** Whether v, broadcast to t, is the same all along the axes, and so is its exponent. */
+static bool repeats_along(const itc_value *v, const itc_type *t, uint32_t axes)
+{
+    for (int i = 0; v && i < t->rank; i++) {
+        const int k = i - (t->rank - v->type.rank);
+        if ((axes >> i & 1) != 0 && k >= 0 && !is_one(v->type.dim[k])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/** Whether the sum changes along these axes of the result with x of that term alone. */
+static bool only_term_changes(const itc_node *n, int term, uint32_t axes)
+{
+    const itc_type *t = &n->out[0]->type, *x = &n->in[term * requant_step(n)]->type;
+    const int own = x->exp_axis + t->rank - x->rank;
+    bool only =
+        axes != 0 && !itc_attr_find(n, "boxes") && !(x->exp_axis >= 0 && (axes >> own & 1) != 0);
+    for (int i = 0; i < requant_operands(n) && only; i++) {
+        only = i == term * requant_step(n) || repeats_along(n->in[i], t, axes);
+    }
+    return only;
+}
+
+/** The axes of the result along which slices of operand x go, from those of x. */
+static uint32_t result_axes(const itc_node *n, const itc_type *x, uint32_t axes)
+{
+    const itc_type *t = &n->out[0]->type;
+    uint32_t of_result = 0;
+    for (int i = 0; i < x->rank; i++) {
+        const int k = i + t->rank - x->rank;
+        if ((axes >> i & 1) != 0 && itc_dim_equal(x->dim[i], t->dim[k])) {
+            of_result |= (uint32_t)1 << k;
+        }
+    }
+    return of_result;
+}
+
+static bool requant_take(itc_graph *g, itc_node *n, itc_value *x, uint32_t axes, itc_value *found)
+{
+    const int step = requant_step(n), count = requant_operands(n);
+    const uint32_t of_result = result_axes(n, &x->type, axes);
+    int term = 0;
+    while (term * step < count && n->in[term * step] != x) {
+        term++;
+    }
+    if (term * step >= count || n->n_in > count || x->kind != ITC_VALUE_NODE ||
+        !only_term_changes(n, term, of_result)) {
+        return false;
+    }
+    if (found) {
+        int64_t list[ITC_MAX_RANK];
+        int k = 0;
+        for (int i = 0; i < n->out[0]->type.rank; i++) {
+            if ((of_result >> i & 1) != 0) {
+                list[k++] = i;
+            }
+        }
+        itc_node_add_operand(g, n, found);
+        itc_set_ints(g, n, "extremes_axes", k, list);
+        itc_set_int(g, n, "extremes_of", term);
+    }
+    return true;
+}
+
+/** The term whose extremes are the last operand, and the axes of a slice; -1 without any. */
+static itc_status requant_extremes(itc_graph *g, const itc_node *n, int *term, uint32_t *axes)
+{
+    const int64_t *list = NULL, of = itc_int(n, "extremes_of");
+    const int count = itc_ints(n, "extremes_axes", &list), step = requant_step(n);
+    *term = -1;
+    *axes = 0;
+    if (n->n_in == requant_operands(n)) {
+        return ITC_OK;
+    }
+    if (n->n_in != requant_operands(n) + 1) {
+        return itc_error(g->ctx, n, ITC_RANGE, "E0242", "%d coefficients for %d operands",
+                         itc_attr_find(n, "coef")->n, n->n_in);
+    }
+    for (int i = 0; i < count; i++) {
+        *axes |= list[i] >= 0 && list[i] < n->out[0]->type.rank ? (uint32_t)1 << list[i] : 0;
+    }
+    const bool inside = of >= 0 && of < itc_attr_find(n, "coef")->n;
+    const itc_value *x = inside ? n->in[of * step] : NULL, *found = n->in[n->n_in - 1];
+    itc_type want;
+    uint32_t own = 0;
+    for (int i = 0; x && i < x->type.rank; i++) {
+        own |= (*axes >> (i + n->out[0]->type.rank - x->type.rank) & 1) << i;
+    }
+    if (!x || !found || !only_term_changes(n, (int)of, *axes) ||
+        !itc_extremes_type(&x->type, own, &want) || !itc_type_equal(&found->type, &want)) {
+        return itc_error(g->ctx, n, ITC_SHAPE, "E0251",
+                         "operand \"%s\" is not the extremes of a term along these axes",
+                         found ? found->name : "_");
+    }
+    *term = (int)of;
+    return ITC_OK;
+}
+
 static itc_status requant_infer(itc_graph *g, itc_node *n)
 {
     const int64_t bits = itc_int(n, "bits");
@@ -57,7 +174,7 @@ static itc_status requant_infer(itc_graph *g, itc_node *n)
         return itc_error(g->ctx, n, ITC_RANGE, "E0249", "bits %lld, expected 1 to 31",
                          (long long)bits);
     }
-    const int step = itc_int(n, "pairs") != 0 ? 2 : 1;
+    const int step = requant_step(n);
     if (n->n_in % step != 0 || itc_attr_find(n, "coef")->n * step != n->n_in) {
         return itc_error(g->ctx, n, ITC_RANGE, "E0242", "%d coefficients for %d operands",
                          itc_attr_find(n, "coef")->n, n->n_in);
@@ -88,12 +205,15 @@ static itc_status requant_plan(itc_plan *p, itc_node *n)
 static itc_status requant_emit(itc_emit *e, const itc_node *n)
 {
     const itc_type *t = &n->out[0]->type;
+    int extremes_of = -1;
+    uint32_t axes = 0;
+    ITC_TRY(requant_extremes(itc_emit_graph(e), n, &extremes_of, &axes));
     if (itc_int(n, "sticky")) {
         itc_emit_exponent(e, n->out[0], n->in[0]); /* the one to keep */
     }
     itc_value *x[ITC_MAX_TERMS] = {0}, *f[ITC_MAX_TERMS] = {0};
     const itc_attr *coef = itc_attr_find(n, "coef");
-    const int step = itc_int(n, "pairs") != 0 ? 2 : 1;
+    const int step = requant_step(n);
     for (int i = 0; i < coef->n; i++) {
         x[i] = n->in[step * i];
         f[i] = step == 2 ? n->in[2 * i + 1] : NULL;
@@ -112,6 +232,9 @@ static itc_status requant_emit(itc_emit *e, const itc_node *n)
     itc_arg_int(e, "optimizer", itc_int(n, "optimizer"));
     itc_arg_int(e, "sticky", itc_int(n, "sticky"));
     itc_arg_int(e, "site", n->site);
+    itc_arg_ptr(e, "extremes", extremes_of >= 0 ? n->in[n->n_in - 1] : NULL);
+    itc_arg_int(e, "extremes_term", extremes_of >= 0 ? extremes_of : 0);
+    itc_arg_int(e, "extremes_axes", axes);
     return ITC_OK;
 }
 
@@ -126,21 +249,24 @@ static const itc_attr_spec requant_attrs[] = {
     {.name = "boxes", .kind = ITC_ATTR_INTS},
     {.name = "shape", .kind = ITC_ATTR_INTS},
     {.name = "batch_axis", .kind = ITC_ATTR_INT, .i = -1},
+    {.name = "extremes_of", .kind = ITC_ATTR_INT},
+    {.name = "extremes_axes", .kind = ITC_ATTR_INTS},
     {0}};
 
 const itc_op_def itc_op_Requant = {
     .name = "Requant",
     .domain = "intrain",
     .in_min = 1,
-    .in_max = 2 * ITC_MAX_TERMS,
+    .in_max = 2 * ITC_MAX_TERMS + 1,
     .out_min = 1,
     .out_max = 1,
     .flags = ITC_OP_INTERNAL,
     .attrs = requant_attrs,
     .summary =
         "the exact sum of coef[i] * operand i (pairs: times its factor; boxes: at a place in "
-        "zeros), rounded to `bits`",
+        "zeros), rounded to `bits`; last, perhaps, the extremes of a term",
     .infer = requant_infer,
+    .take_extremes = requant_take,
     .plan = requant_plan,
     .emit = requant_emit,
     .in_place = 0xffff,

@@ -3,7 +3,8 @@
  * x * scale + shift forward and dy * a + xhat * b + c backward (NUMERICS.md, "Normalisation").
  *
  * Shapes   x [outer, slices, inner], dense; the statistics are over outer and inner, n of them,
- *          1 <= n < 2^31; scale, shift, mean, var, a, b, c [slices]; work i64 [slices, 8]
+ *          1 <= n < 2^31; scale, shift, mean, var, a, b, c [slices]; work i64 [slices, 8];
+ *          extremes (or none) [2, slices]
  * Units    each result at an exponent of its own, which the kernel measures
  * Range    |x| < 2^31; results have the bits that NUMERICS.md says
  * Aliasing none
@@ -66,10 +67,11 @@ static void store(itr_rng *rng, const int64_t *work, int which, int64_t slices, 
 
 /* ---- statistics ---- */
 
-/** Sum of x and of x^2 over a slice. */
+/** Sum of x and of x^2 over a slice, and its extremes. */
 typedef struct sums {
     int64_t x;
     uint64_t low, high; /**< of x^2: 128 bits */
+    int32_t least, greatest;
 } sums;
 
 static void add_squares(sums *s, uint64_t part)
@@ -82,18 +84,24 @@ static void add_squares(sums *s, uint64_t part)
 #define DEFINE_SUMS(name, type, block)                                                             \
     static sums name(const itr_norm_stats_args *a, int64_t slice)                                  \
     {                                                                                              \
-        sums s = {0};                                                                              \
+        const type *const first = (const type *)a->x + slice * a->inner;                           \
+        sums s = {.least = *first, .greatest = *first};                                            \
         for (int64_t o = 0; o < a->outer; o++) {                                                   \
-            const type *x = (const type *)a->x + (o * a->slices + slice) * a->inner;               \
+            const type *x = first + o * a->slices * a->inner;                                      \
             for (int64_t i = 0; i < a->inner; i += (block)) {                                      \
                 const int64_t end = a->inner - i < (block) ? a->inner : i + (block);               \
                 int64_t sum = 0;                                                                   \
                 uint64_t squares = 0;                                                              \
+                type least = x[i], greatest = x[i];                                                \
                 for (int64_t j = i; j < end; j++) {                                                \
                     sum += x[j];                                                                   \
                     squares += (uint64_t)((int64_t)x[j] * x[j]);                                   \
+                    least = x[j] < least ? x[j] : least;                                           \
+                    greatest = x[j] > greatest ? x[j] : greatest;                                  \
                 }                                                                                  \
                 s.x += sum;                                                                        \
+                s.least = least < s.least ? least : s.least;                                       \
+                s.greatest = greatest > s.greatest ? greatest : s.greatest;                        \
                 add_squares(&s, squares);                                                          \
             }                                                                                      \
         }                                                                                          \
@@ -159,26 +167,44 @@ static void finish(const itr_norm_stats_args *a)
     store(a->rng, work, WORK_VAR, a->slices, 30, (int32_t *)a->var, a->e_var);
 }
 
+/** The extremes of a slice, in the type of x. */
+static void put_extremes(const itr_norm_stats_args *a, size_t width, int64_t slice, const sums *s)
+{
+    const int32_t found[2] = {s->least, s->greatest};
+    for (int64_t k = 0; k < 2 && a->extremes; k++) {
+        const int64_t at = k * a->slices + slice;
+        if (width == sizeof(int8_t)) {
+            ((int8_t *)a->extremes)[at] = (int8_t)found[k];
+        } else if (width == sizeof(int16_t)) {
+            ((int16_t *)a->extremes)[at] = (int16_t)found[k];
+        } else {
+            ((int32_t *)a->extremes)[at] = found[k];
+        }
+    }
+}
+
 /** Sums of a slice by the type of x, and by its bits. */
-static void stats_part(void *user, int64_t begin, int64_t end,
+static void stats_part(void *user, int64_t begin, int64_t end, size_t width,
                        sums (*sums_of)(const itr_norm_stats_args *, int64_t))
 {
     const itr_norm_stats_args *a = (const itr_norm_stats_args *)user;
     for (int64_t i = begin; i < end; i++) {
-        put_slice(a, i, sums_of(a, i));
+        const sums s = sums_of(a, i);
+        put_slice(a, i, s);
+        put_extremes(a, width, i, &s);
     }
 }
 
 /** Threads share the slices. */
-#define DEFINE_STATS(suffix, sums_of)                                                              \
+#define DEFINE_STATS(suffix, type, sums_of)                                                        \
     static void part_##suffix(void *user, int64_t begin, int64_t end)                              \
     {                                                                                              \
-        stats_part(user, begin, end, sums_of);                                                     \
+        stats_part(user, begin, end, sizeof(type), sums_of);                                       \
     }
-DEFINE_STATS(i8, sums_i8)
-DEFINE_STATS(i16, sums_i16)
-DEFINE_STATS(i24, sums_i24)
-DEFINE_STATS(i32, sums_i32)
+DEFINE_STATS(i8, int8_t, sums_i8)
+DEFINE_STATS(i16, int16_t, sums_i16)
+DEFINE_STATS(i24, int32_t, sums_i24)
+DEFINE_STATS(i32, int32_t, sums_i32)
 
 static void stats(const itr_norm_stats_args *a, itr_range_fn part)
 {

@@ -7,6 +7,7 @@
 #include "requant_terms.h"
 
 #include "requant_narrow.h"
+#include "requant_slices.h"
 
 /** Whether c * x * f is 0 everywhere. Each product is looked at once: repeating axes are left out.
  */
@@ -301,19 +302,31 @@ static int result_shift(const itr_requant_args *a, const sum *s, uint64_t max)
     return small ? fit : (int)kept;
 }
 
-/** The result's shift from bounds of the largest magnitude; false: they do not tell. */
-static bool narrow_shift(const itr_requant_args *a, const sum *s, int *shift)
+/** The result's shift from bounds of the largest magnitude, and the upper one; 0: they do not tell.
+ */
+static uint64_t narrow_shift(const itr_requant_args *a, const sum *s, int *shift)
 {
     const int k = narrow_scale(s);
     pass p = {.s = s, .a = a, .shift = k, .narrow = true};
     uint64_t low = 0, high = 0;
     if (k < 0) {
-        return false;
+        return 0;
     }
     itr_parallel(a->pool, s->n, GRAIN, range_part, &p);
     narrow_bounds(p.found, k, &low, &high);
     *shift = result_shift(a, s, high);
-    return low > 0 && result_shift(a, s, low) == *shift;
+    return low > 0 && result_shift(a, s, low) == *shift ? high : 0;
+}
+
+/** The result's shift, and the largest magnitude or a bound of it; 0: the sum is 0 everywhere. */
+static uint64_t find_shift(const itr_requant_args *a, const sum *s, int *shift)
+{
+    uint64_t max = s->narrow ? narrow_shift(a, s, shift) : 0;
+    if (max == 0) {
+        max = largest(a, s);
+        *shift = max > 0 ? result_shift(a, s, max) : 0;
+    }
+    return max;
 }
 
 static void store_zero(const itr_requant_args *a, const operand *op, int64_t n, size_t width)
@@ -342,10 +355,9 @@ static mode mode_of(itr_rng *rng, int32_t site, int32_t rounding, bool optimizer
     return m;
 }
 
-/** First pass. False: the sum is 0 everywhere and has been stored. */
-static bool prepare(const itr_requant_args *a, size_t width, sum *s, int *shift)
+/** The terms, in all[], and the sum of those that are not zero, as `few` says where it is given. */
+static void begin_sum(const itr_requant_args *a, const operand *few, operand *all, sum *s)
 {
-    operand all[MAX_TERMS];
     s->mode = mode_of(a->rng, a->site, a->rounding, a->optimizer != 0);
     s->mode.limit = a->rule == ITR_RULE_BITLENGTH ? (int32_t)itr_limit(a->bits) : 0;
     s->terms = 0;
@@ -353,28 +365,50 @@ static bool prepare(const itr_requant_args *a, size_t width, sum *s, int *shift)
     for (int i = 0; i < a->rank; i++) {
         s->n *= a->shape[i];
     }
-    if (s->n == 0) {
-        return false;
-    }
-    for (int t = 0; t < a->terms_count; t++) {
-        all[t] = operand_of(&a->terms[t], a->rank, a->shape, (uint32_t)t + 1);
+    for (int t = 0; t < a->terms_count && s->n > 0; t++) {
+        operand *o = &all[t];
+        *o = operand_of(&a->terms[t], a->rank, a->shape, (uint32_t)t + 1);
         /* a zero operand's exponent means nothing; alone, it need not be looked for */
-        if (!all[t].zero && (a->terms_count == 1 || !is_zero(&all[t]))) {
-            s->op[s->terms++] = all[t];
+        o->zero = few ? few[t].zero : o->zero || (a->terms_count > 1 && is_zero(o));
+        if (!o->zero) {
+            s->op[s->terms++] = *o;
         }
     }
     align(s, a->terms_count);
     s->narrow = ITR_REQUANT_NARROW && !s->fits32 && s->terms > 0 && narrow_order(s);
-    if (s->narrow && narrow_shift(a, s, shift)) {
-        s->narrow = narrow_fits(s, *shift, *shift);
-        return true;
-    }
-    const uint64_t max = largest(a, s);
-    if (max == 0) {
-        store_zero(a, all, s->n, width);
+}
+
+/** As begin_sum and find_shift, by the extremes of a term. False: they do not say it. */
+static bool shift_by_slices(const itr_requant_args *a, operand *all, sum *s, uint64_t *max,
+                            int *shift)
+{
+    operand few[MAX_TERMS];
+    slices by;
+    slices_of(a, &by);
+    begin_sum(&by.a, NULL, few, s);
+    if (s->n == 0 || rounds_at_random(s)) {
         return false;
     }
-    *shift = result_shift(a, s, max);
+    *max = find_shift(&by.a, s, shift);
+    begin_sum(a, few, all, s);
+    return true;
+}
+
+/** First pass. False: the sum is 0 everywhere and has been stored. */
+static bool prepare(const itr_requant_args *a, size_t width, sum *s, int *shift)
+{
+    operand all[MAX_TERMS];
+    uint64_t max = 0;
+    if (!a->extremes || !shift_by_slices(a, all, s, &max, shift)) {
+        begin_sum(a, NULL, all, s);
+        max = s->n > 0 ? find_shift(a, s, shift) : 0;
+    }
+    if (max == 0) {
+        if (s->n > 0) {
+            store_zero(a, all, s->n, width);
+        }
+        return false;
+    }
     /* the rounding's own addition must fit as well */
     s->fits32 = s->fits32 && *shift <= 29 && max < (uint64_t)1 << 30;
     s->narrow = s->narrow && narrow_fits(s, *shift, *shift);
@@ -383,14 +417,18 @@ static bool prepare(const itr_requant_args *a, size_t width, sum *s, int *shift)
 
 /**
  * y = the sum of terms c_i * x_i * f_i * 2^e_i, rounded to mantissas of `bits` (8, 16, 32, or
- * fewer) at one exponent *e_y: two passes, the largest magnitude, then the rounding.
+ * fewer) at one exponent *e_y: two passes, the largest magnitude, then the rounding. The first is
+ * one over slices where a term's extremes are given.
  *
- * Shapes   y `shape`, dense; x_i and f_i (or none) by strides, 0 repeats
- * Range    |x_i| < 2^bits_i, |f_i| likewise, |c_i| < 2^15; 1 to 8 terms; results within
- * +-(2^(bits-1) - 1) Aliasing y may be the x of a term with the same type and elements at the same
- * places; *e_y may be a term's exponent Errors   rng->status = ITR_DIVERGED when |*e_y| leaves
- * 2^20, or a 64-bit operand times its coefficient leaves 62 bits Source   NUMERICS.md,
- * "Requantisation"
+ * Shapes   y `shape`, dense; x_i and f_i (or none) by strides, 0 repeats; extremes (or none)
+ *          [2, slices] of one term, see kernels.def
+ * Range    |x_i| < 2^bits_i, |f_i| likewise, |c_i| < 2^15; 1 to 8 terms;
+ *          results within +-(2^(bits-1) - 1)
+ * Aliasing y may be the x of a term with the same type and elements at the same places;
+ *          *e_y may be a term's exponent
+ * Errors   rng->status = ITR_DIVERGED when |*e_y| leaves 2^20, or a 64-bit operand times its
+ *          coefficient leaves 62 bits
+ * Source   NUMERICS.md, "Requantisation"
  */
 #define DEFINE_REQUANT(name, type)                                                                 \
     static void name##_part(void *user, int64_t begin, int64_t end)                                \

@@ -1,14 +1,17 @@
 /*
  * Variants that round sums: whatever the terms are (types, factors, strides, places, exponents a
- * slice, coefficients), they equal the portable kernel, with threads, at blocks of another length.
+ * slice, coefficients), they equal the portable kernel, with threads, at blocks of another length;
+ * and with the extremes of a term they equal what they are without.
  */
 #include "runtime/ref/exponent.h"
+#include "runtime/ref/term.h"
 #include "variants.h"
 
 enum { RANK = 4, ROOM = 1 << 16, MOST = 4 };
 
 static unsigned char mantissas[2 * MOST][ROOM * 8];
 static int32_t exponents[2 * MOST][64];
+static unsigned char extremes[2 * ROOM * 8];
 static itr_term factors[MOST];
 
 /** A tensor over the shape; unless `dense`, axes may repeat and have exponents of their own. */
@@ -78,6 +81,60 @@ static void far_terms_of(itr_term *t, int n, const int64_t *shape)
     }
 }
 
+static void repeat_along(itr_term *t, uint32_t axes)
+{
+    for (int i = 0; i < RANK; i++) {
+        if ((axes >> i & 1) != 0) {
+            t->stride[i] = t->e_stride[i] = 0;
+        }
+        t->begin[i] = t->extent[i] = 0;
+    }
+}
+
+/** All but one term repeat along some axes; the extremes of that one. */
+static void find_extremes(itr_requant_args *a, itr_term *terms)
+{
+    itr_term *t = &terms[a->extremes_term = (int32_t)random_in(0, a->terms_count - 1)];
+    const int64_t all = a->shape[0] * a->shape[1] * a->shape[2] * a->shape[3];
+    const size_t width = itr_dtype_size(t->dtype);
+    int64_t slices = 1;
+    a->extremes_axes = (int32_t)random_in(1, (1 << RANK) - 1);
+    for (int k = 0; k < a->terms_count; k++) {
+        const itr_term own = terms[k];
+        repeat_along(&terms[k], (uint32_t)a->extremes_axes);
+        memcpy(terms[k].stride, own.stride, &terms[k] == t ? sizeof own.stride : 0);
+        if (own.f) {
+            repeat_along(&factors[k], (uint32_t)a->extremes_axes);
+        }
+    }
+    for (int i = 0; i < RANK; i++) {
+        const bool kept = (a->extremes_axes >> i & 1) == 0 && t->stride[i] != 0;
+        slices *= kept ? a->shape[i] : 1;
+    }
+    bool *seen = calloc((size_t)slices, sizeof *seen);
+    for (int64_t k = 0; k < all; k++) {
+        int64_t x = 0, slice = 0, step = 1, rest = k;
+        for (int i = RANK - 1; i >= 0; rest /= a->shape[i--]) {
+            x += rest % a->shape[i] * t->stride[i];
+            if ((a->extremes_axes >> i & 1) == 0 && t->stride[i] != 0) {
+                slice += rest % a->shape[i] * step;
+                step *= a->shape[i];
+            }
+        }
+        itr_term found = *t;
+        found.x = extremes;
+        const unsigned char *from = (const unsigned char *)t->x + (size_t)x * width;
+        if (!seen[slice] || itr_term_integer(t, x) < itr_term_integer(&found, slice)) {
+            memcpy(extremes + (size_t)slice * width, from, width);
+        }
+        if (!seen[slice] || itr_term_integer(t, x) > itr_term_integer(&found, slices + slice)) {
+            memcpy(extremes + (size_t)(slices + slice) * width, from, width);
+        }
+        seen[slice] = true;
+    }
+    free(seen);
+}
+
 static void requant(const variant *v)
 {
     const int32_t width = (int32_t)atoi(strrchr(v->kernel, 'i') + 1);
@@ -105,26 +162,34 @@ static void requant(const variant *v)
     } else {
         terms_of(terms, a.terms_count, a.shape);
     }
-    e[1] = e[0];
+    const bool known = random_in(0, 2) == 0;
+    const int32_t before = e[0];
+    if (known) {
+        find_extremes(&a, terms);
+    }
     buffer want = buffer_new(n * (size_t)width / 8, 0),
            found = buffer_new(n * (size_t)width / 8, 8);
     itr_pool threads = {0};
     a.y = want.at;
     ((any_call)v->ref)(&a);
     const itr_status status = rng.status;
-    rng.status = ITR_OK;
     itr_pool_resize(&threads, (int32_t)random_in(1, 3));
-    a.pool = &threads;
-    a.y = found.at;
-    a.e_y = &e[1];
-    ((any_call)v->run)(&a);
-    itr_pool_resize(&threads, 1);
-    assert_int_equal(rng.status, status);
-    if (status == ITR_OK) {
-        assert_int_equal(e[1], e[0]);
-        assert_memory_equal(found.at, want.at, want.size);
+    for (int k = known ? 0 : 1; k < 2; k++) { /* the portable kernel by extremes, too */
+        rng.status = ITR_OK;
+        a.extremes = known ? extremes : NULL;
+        a.pool = &threads;
+        a.y = found.at;
+        a.e_y = &e[1];
+        e[1] = before;
+        ((any_call)(k == 0 ? v->ref : v->run))(&a);
+        assert_int_equal(rng.status, status);
+        if (status == ITR_OK) {
+            assert_int_equal(e[1], e[0]);
+            assert_memory_equal(found.at, want.at, want.size);
+        }
+        buffer_check(&found, v->kernel);
     }
-    buffer_check(&found, v->kernel);
+    itr_pool_resize(&threads, 1);
     buffer_free(&want);
     buffer_free(&found);
 }

@@ -10,6 +10,7 @@ typedef struct numbers {
     int64_t work[SLICES * 8];
     int32_t scale[SLICES], shift[SLICES], mean[SLICES], var[SLICES];
     int32_t e[4];
+    int32_t extremes[2 * SLICES];
 } numbers;
 
 static void norm_stats(const variant *v)
@@ -53,6 +54,7 @@ static void norm_stats(const variant *v)
         a.e_shift = &n[k].e[1];
         a.e_mean = &n[k].e[2];
         a.e_var = &n[k].e[3];
+        a.extremes = n[k].extremes;
         if (k == 1) {
             itr_pool_resize(&pool, (int32_t)random_in(1, 3));
         }

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "runtime/kernel.h"
+#include "runtime/ref/term.h"
 #include "runtime_random.h"
 
 enum { SLICES = 5, MOST = 4096 };
@@ -18,6 +19,7 @@ typedef struct results {
     int64_t work[SLICES * 8];
     int32_t scale[SLICES], shift[SLICES], mean[SLICES], var[SLICES];
     int32_t e_scale, e_shift, e_mean, e_var;
+    int32_t extremes[2 * SLICES]; /* of the operand's type, from the first byte on */
     itr_rng rng;
 } results;
 
@@ -66,6 +68,23 @@ static void check_stats(itr_norm_stats_args *a, results *r, const double *x, dou
     assert_int_equal(r->rng.status, ITR_OK);
 }
 
+/** The extremes of every slice, which are elements of it: x holds the same numbers times 2^e. */
+static void check_extremes(const itr_norm_stats_args *a, itr_dtype type, const double *x)
+{
+    const itr_term found = {.x = a->extremes, .dtype = type};
+    for (int64_t s = 0; s < a->slices; s++) {
+        double low = INFINITY, high = -INFINITY;
+        for (int64_t i = 0; i < a->outer * a->inner; i++) {
+            const double v = x[(i / a->inner * a->slices + s) * a->inner + i % a->inner];
+            low = fmin(low, v);
+            high = fmax(high, v);
+        }
+        close_to(ldexp((double)itr_term_integer(&found, s), *a->e_x), low, 0, "least");
+        close_to(ldexp((double)itr_term_integer(&found, a->slices + s), *a->e_x), high, 0,
+                 "greatest");
+    }
+}
+
 /** Random extents and exponents; slices that are constant, or far from 0 with little spread. */
 static void one_sample(uint64_t *seed, itr_dtype type)
 {
@@ -86,6 +105,7 @@ static void one_sample(uint64_t *seed, itr_dtype type)
                              .e_mean = &r.e_mean,
                              .var = r.var,
                              .e_var = &r.e_var,
+                             .extremes = r.extremes,
                              .outer = between(seed, 1, 8),
                              .slices = between(seed, 1, SLICES),
                              .inner = between(seed, 1, 90),
@@ -115,6 +135,7 @@ static void one_sample(uint64_t *seed, itr_dtype type)
         itr_norm_stats_i32_ref(&a);
     }
     check_stats(&a, &r, x, ldexp(11, -20));
+    check_extremes(&a, type, x);
 }
 
 static void stats_of_every_width(void **state)
