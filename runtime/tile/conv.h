@@ -89,6 +89,18 @@ static bool conv_grad_input(const itr_conv_args *a, tile_type t)
     return done;
 }
 
+/** With single taps, each position with itself, a plane is as good as one line. */
+static itr_conv_args conv_flat(const itr_conv_args *a)
+{
+    itr_conv_args b = *a;
+    if (a->kh * a->kw * a->stride_h * a->stride_w == 1 && a->pad_top == 0 && a->pad_left == 0 &&
+        a->oh == a->h && a->ow == a->w) {
+        b.w = b.ow = a->h * a->w;
+        b.h = b.oh = 1;
+    }
+    return b;
+}
+
 static bool conv_grad_weight(const itr_conv_args *a, tile_type t)
 {
 #if CONV_DIRECT
@@ -96,7 +108,8 @@ static bool conv_grad_weight(const itr_conv_args *a, tile_type t)
         return true;
     }
 #endif
-    return weight_run(a, t);
+    const itr_conv_args flat = conv_flat(a);
+    return weight_run(&flat, t);
 }
 
 #if CONV_DIRECT

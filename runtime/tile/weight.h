@@ -17,6 +17,7 @@ typedef struct weight_job {
     const itr_conv_args *a;
     tile_type t;
     int64_t taps, rows, columns;  /**< of a group: of dy's channels, of df's lines */
+    int64_t lane_step, row_step;  /**< of df, from lane to lane and from row to row */
     int64_t step_y, pick_y;       /**< lines of the band a position; source lines a line */
     int64_t phases;               /**< of columns: a line holds each separately */
     int64_t lanes, channels;      /**< of a block */
@@ -76,6 +77,8 @@ static inline bool weight_plan(weight_job *j, const itr_conv_args *a, tile_type 
     *j = (weight_job){.a = a, .t = t, .taps = a->kh * a->kw, .rows = a->m / a->groups};
     const int64_t group_channels = a->c / a->groups, sums = t.out64 ? WEIGHT_SUMS / 2 : WEIGHT_SUMS;
     j->columns = group_channels * j->taps;
+    j->lane_step = j->columns;
+    j->row_step = 1;
     j->step_y = a->kh == 1 ? 1 : a->stride_h;
     j->pick_y = a->kh == 1 ? a->stride_h : 1;
     j->phases = a->kw == 1 ? 1 : a->stride_w;
@@ -118,15 +121,23 @@ static inline void weight_band(const weight_job *j, const weight_chunk *k, tile_
     const int64_t line = j->phases * columns;
     const tile_columns at = {
         a->w, k->x * a->stride_w - a->pad_left, a->stride_w, j->phases, columns, false};
-    for (int64_t i = 0; i < channels * k->images; i++) {
-        const int64_t plane = (k->image + i % k->images) * a->c + c + i / k->images;
+    const bool inside = j->taps == 1 && at.step == 1 && at.x >= 0 && at.x + columns <= a->w;
+    int64_t plane = k->image * a->c + c; /* image by image of a channel */
+    for (int64_t i = 0, image = 0; i < channels * k->images; i++) {
         for (int64_t l = 0; l < height; l++, band += line) {
             const int64_t y = k->y * a->stride_h - a->pad_top + l * j->pick_y;
             if (y < 0 || y >= a->h) {
                 tile_zeros(band, line);
+            } else if (inside) {
+                tile_take(band, j->t, a->a, (plane * a->h + y) * a->w + at.x, line);
             } else {
                 tile_line(band, j->t, tile_advance(a->a, j->t, (plane * a->h + y) * a->w), &at);
             }
+        }
+        plane += a->c;
+        if (++image == k->images) {
+            plane += 1 - image * a->c;
+            image = 0;
         }
     }
 }
@@ -228,15 +239,16 @@ static inline void weight_store(const weight_job *j, weight_buffers *b, int64_t 
         itr_pool_lock(j->a->pool);
     }
     for (int64_t l = 0; l < lanes; l += TILE_LANES) {
-        void *y = tile_result(j->a->y, j->t, (m + l) * j->columns + c * j->taps);
+        void *y = tile_result(j->a->y, j->t, (m + l) * j->lane_step + c * j->taps * j->row_step);
         const int64_t width = tile_least(lanes - l, TILE_LANES);
         if (!j->t.out64) {
-            const tile_out o = {.y = y, .lane_step = j->columns, .row_step = 1, .add = add};
+            const tile_out o = {
+                .y = y, .lane_step = j->lane_step, .row_step = j->row_step, .add = add};
             tile_scatter(&o, j->t, (int32_t *)(void *)b->total + l * n, n, width);
             continue;
         }
         for (int64_t i = 0; i < n * width; i++) {
-            int64_t *to = (int64_t *)y + i / n * j->columns + i % n;
+            int64_t *to = (int64_t *)y + i / n * j->lane_step + i % n * j->row_step;
             const int64_t v = b->total[l * n + i % n * TILE_LANES + i / n];
             *to = add ? *to + v : v;
         }
@@ -284,15 +296,38 @@ static inline void weight_clear(void *user, int64_t begin, int64_t end)
            (size_t)((end - begin) * j->columns) * (j->t.out64 ? 8 : 4));
 }
 
+/**
+ * With single taps of one line as long as dy's both operands are alike: lanes are channels of that
+ * which leaves fewer of them idle. *b takes the arguments with both exchanged; false: stay.
+ */
+static inline bool weight_exchange(const itr_conv_args *a, itr_conv_args *b)
+{
+    const int64_t idle_m = tile_ceil(a->m, TILE_LANES) * TILE_LANES * a->c;
+    const int64_t idle_c = tile_ceil(a->c, TILE_LANES) * TILE_LANES * a->m;
+    *b = *a;
+    b->c = a->m;
+    b->m = a->c;
+    b->a = a->b;
+    b->b = a->a;
+    return a->groups * a->kh * a->kw * a->stride_h * a->stride_w == 1 && a->h * a->oh == 1 &&
+           a->pad_top == 0 && a->pad_left == 0 && a->w == a->ow && idle_c < idle_m;
+}
+
 /** False: too many taps for the buffers. */
 static inline bool weight_run(const itr_conv_args *a, tile_type t)
 {
     weight_job j;
-    if (a->n * a->oh * a->ow == 0 || !weight_plan(&j, a, t)) {
+    itr_conv_args exchanged;
+    const bool exchange = weight_exchange(a, &exchanged);
+    if (a->n * a->oh * a->ow == 0 || !weight_plan(&j, exchange ? &exchanged : a, t)) {
         return false;
     }
+    if (exchange) {
+        j.lane_step = 1;
+        j.row_step = a->c;
+    }
     if (j.shares > 1) {
-        itr_parallel(a->pool, a->m, 1, weight_clear, &j);
+        itr_parallel(a->pool, j.a->m, 1, weight_clear, &j);
     }
     itr_parallel(a->pool, a->groups * j.channel_blocks * j.lane_blocks * j.shares, 1, weight_range,
                  &j);

@@ -139,7 +139,7 @@ static inline bool window_taps_of(window_job *j, const itr_conv_view *v, int *co
 static inline bool window_plan_line(window_job *j, const itr_conv_view *v)
 {
     int64_t span = 0;
-    itr_conv_axis axis[WINDOW_PHASES];
+    itr_conv_axis axis[WINDOW_PHASES] = {{0}};
     j->pick = 1;
     for (int64_t i = 0; i < j->phases_x; i++) {
         axis[i] = v[i].x;
@@ -203,7 +203,7 @@ static inline bool window_plan(window_job *j, const itr_conv_args *a, const itr_
     j->source_h = v->y.source;
     j->step_x = v->x.step;
     j->step_y = v->y.step;
-    itr_conv_axis axis[WINDOW_PHASES];
+    itr_conv_axis axis[WINDOW_PHASES] = {{0}};
     for (int64_t i = 0; i < phases_y; i++) {
         axis[i] = v[i * phases_x].y;
     }

@@ -175,10 +175,46 @@ static bool random_depthwise(itr_conv_args *a)
            a->n * a->m * a->oh * a->ow * (a->c / groups) * a->kh * a->kw < 1000000;
 }
 
+/** Single taps, each position with itself, or almost. */
+static bool random_pointwise(itr_conv_args *a)
+{
+    const int32_t groups = random_in(0, 3) ? 1 : small(4);
+    *a = (itr_conv_args){.n = small(20),
+                         .c = groups * random_in(1, 80),
+                         .h = small(9),
+                         .w = small(70),
+                         .m = groups * random_in(1, 80),
+                         .kh = 1,
+                         .kw = 1,
+                         .stride_h = 1,
+                         .stride_w = random_in(0, 5) ? 1 : 2,
+                         .dilation_h = small(2),
+                         .dilation_w = 1,
+                         .pad_top = random_in(0, 5) ? 0 : 1,
+                         .groups = groups};
+    return finish(a, random_in(0, 5) ? 0 : 1, 0) &&
+           a->n * a->m * a->oh * a->ow * (a->c / groups) < 1000000;
+}
+
+static void random_pointwise_are_equal(void **state)
+{
+    (void)state;
+    for (int done = 0; done < 150;) {
+        itr_conv_args a;
+        if (!random_pointwise(&a)) {
+            continue;
+        }
+        itr_pool_resize(&pool, done % 4);
+        compare_all(&a, (data)(done % DATA_COUNT));
+        done++;
+    }
+    itr_pool_resize(&pool, 1);
+}
+
 static void random_depthwise_are_equal(void **state)
 {
     (void)state;
-    for (int done = 0; done < 300;) {
+    for (int done = 0; done < 150;) {
         itr_conv_args a;
         if (!random_depthwise(&a)) {
             continue;
@@ -190,16 +226,18 @@ static void random_depthwise_are_equal(void **state)
     itr_pool_resize(&pool, 1);
 }
 
-/** Long sums, wide lines and filters that no buffer holds. */
+/** Long sums, wide lines, filters that no buffer holds, and results that no cache keeps. */
 static void large_shapes_are_equal(void **state)
 {
     (void)state;
     static const struct {
-        int n, c, h, w, m, kh, kw, stride, pad, dilation;
-    } shape[] = {{1, 1200, 3, 3, 20, 3, 3, 1, 0, 1}, {1, 700, 4, 5, 3, 1, 1, 1, 0, 1},
-                 {1, 2, 3, 5000, 3, 1, 3, 1, 1, 1},  {1, 1, 1, 9000, 2, 1, 4000, 1, 0, 1},
-                 {1, 2, 80, 80, 3, 40, 40, 1, 3, 1}, {1, 20, 90, 70, 5, 7, 7, 2, 9, 9},
-                 {1, 3, 64, 64, 4, 3, 3, 20, 9, 16}, {40, 3, 30, 30, 9, 3, 3, 1, 1, 1}};
+        int n, c, h, w, m, kh, kw, stride, pad, dilation, groups;
+    } shape[] = {{1, 1200, 3, 3, 20, 3, 3, 1, 0, 1, 1},    {1, 700, 4, 5, 3, 1, 1, 1, 0, 1, 1},
+                 {1, 2, 3, 5000, 3, 1, 3, 1, 1, 1, 1},     {1, 1, 1, 9000, 2, 1, 4000, 1, 0, 1, 1},
+                 {1, 2, 80, 80, 3, 40, 40, 1, 3, 1, 1},    {1, 20, 90, 70, 5, 7, 7, 2, 9, 9, 1},
+                 {1, 3, 64, 64, 4, 3, 3, 20, 9, 16, 1},    {40, 3, 30, 30, 9, 3, 3, 1, 1, 1, 1},
+                 {1, 32, 256, 256, 32, 3, 3, 1, 1, 1, 32}, {2, 3, 640, 640, 6, 3, 3, 2, 1, 1, 3},
+                 {33, 2, 32, 32, 64, 1, 1, 1, 0, 1, 1}};
     for (size_t i = 0; i < sizeof shape / sizeof shape[0]; i++) {
         itr_conv_args a = {.n = shape[i].n,
                            .c = shape[i].c,
@@ -214,7 +252,7 @@ static void large_shapes_are_equal(void **state)
                            .dilation_w = shape[i].dilation,
                            .pad_top = shape[i].pad,
                            .pad_left = shape[i].pad,
-                           .groups = 1};
+                           .groups = shape[i].groups};
         assert_true(finish(&a, shape[i].pad, shape[i].pad));
         compare_all(&a, ALL_LARGEST);
         compare_all(&a, UNIFORM);
@@ -225,9 +263,8 @@ int main(void)
 {
     random_start((uint64_t)time(NULL));
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(usual_shapes_are_equal),
-        cmocka_unit_test(random_shapes_are_equal),
-        cmocka_unit_test(random_depthwise_are_equal),
+        cmocka_unit_test(usual_shapes_are_equal),     cmocka_unit_test(random_shapes_are_equal),
+        cmocka_unit_test(random_pointwise_are_equal), cmocka_unit_test(random_depthwise_are_equal),
         cmocka_unit_test(large_shapes_are_equal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
