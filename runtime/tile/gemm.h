@@ -89,7 +89,8 @@ static void gemm_range(void *user, int64_t begin, int64_t end)
     const gemm_job *j = (const gemm_job *)user;
     const gemm_side *s = &j->lanes;
     gemm_buffers b;
-    tile_zeros(b.band, TILE_BAND + TILE_SLACK);
+    /* what lies between rows and behind them meets zeros of the lanes, but is read */
+    tile_zeros(b.band, j->row_block * (tile_ceil(j->chunk, TILE_UNIT) * TILE_UNIT) + TILE_SLACK);
     for (int64_t i = begin; i < end;) {
         const int64_t l0 = i / j->row_blocks * j->lane_block;
         const int64_t lanes = tile_least(j->lane_block, s->n - l0);
