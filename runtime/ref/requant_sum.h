@@ -6,6 +6,7 @@
  */
 #include "requant_terms.h"
 
+#include "requant_line.h"
 #include "requant_narrow.h"
 #include "requant_slices.h"
 
