@@ -300,6 +300,40 @@ static void add_scaled(const itr_term *t, int64_t *v, int64_t at, int64_t stride
     }
 }
 
+/** v[i] = x[i * stride] */
+#define DEFINE_LOAD(name, type)                                                                    \
+    static void name(int32_t *restrict v, const void *from, int64_t at, int64_t stride, int n)     \
+    {                                                                                              \
+        const type *restrict x = (const type *)from + at;                                          \
+        if (stride == 1) {                                                                         \
+            for (int i = 0; i < n; i++) {                                                          \
+                v[i] = x[i];                                                                       \
+            }                                                                                      \
+        } else {                                                                                   \
+            for (int i = 0; i < n; i++) {                                                          \
+                v[i] = x[i * stride];                                                              \
+            }                                                                                      \
+        }                                                                                          \
+    }
+DEFINE_LOAD(load_i8, int8_t)
+DEFINE_LOAD(load_u8, uint8_t)
+DEFINE_LOAD(load_i16, int16_t)
+DEFINE_LOAD(load_i32, int32_t)
+
+/** Elements of an operand of at most 32 bits. */
+static void load32(const itr_term *t, int64_t at, int64_t stride, int n, int32_t *v)
+{
+    if (t->dtype == ITR_I8) {
+        load_i8(v, t->x, at, stride, n);
+    } else if (t->dtype == ITR_U8) {
+        load_u8(v, t->x, at, stride, n);
+    } else if (t->dtype == ITR_I16) {
+        load_i16(v, t->x, at, stride, n);
+    } else {
+        load_i32(v, t->x, at, stride, n);
+    }
+}
+
 /** Neighbouring elements of the result whose operand lies on a line and has one exponent, or which
  * it does not reach. */
 typedef struct run {
@@ -387,6 +421,11 @@ static int64_t factor_of(const operand *o, const run *r)
     return itr_term_integer(o->term->f, r->f);
 }
 
+static bool is_wide_product(const itr_term *t)
+{
+    return t->dtype == ITR_I64 || t->f->dtype == ITR_I64;
+}
+
 /** v[i] += x * f * c for the elements of a run; the caller proves that it fits. */
 static void add_run32(const operand *o, const run *r, int32_t c, int32_t *v)
 {
@@ -395,11 +434,33 @@ static void add_run32(const operand *o, const run *r, int32_t c, int32_t *v)
         add32(t, v, r->x, o->x.stride[0], r->n, t->f ? c * (int32_t)factor_of(o, r) : c);
         return;
     }
-    int32_t x[BLOCK] = {0}, f[BLOCK] = {0};
-    add32(t, x, r->x, o->x.stride[0], r->n, c);
-    add32(t->f, f, r->f, o->f.stride[0], r->n, 1);
+    int32_t x[BLOCK], f[BLOCK];
+    if (is_wide_product(t)) {
+        memset(x, 0, sizeof x);
+        memset(f, 0, sizeof f);
+        add32(t, x, r->x, o->x.stride[0], r->n, 1);
+        add32(t->f, f, r->f, o->f.stride[0], r->n, 1);
+    } else {
+        load32(t, r->x, o->x.stride[0], r->n, x);
+        load32(t->f, r->f, o->f.stride[0], r->n, f);
+    }
     for (int i = 0; i < r->n; i++) {
-        v[i] += x[i] * f[i];
+        v[i] += x[i] * c * f[i];
+    }
+}
+
+/** v[i] += x[i] * f[i] * c * 2^gap of operands of at most 32 bits. */
+static void add_products(const int32_t *restrict x, const int32_t *restrict f, int64_t c, int gap,
+                         int n, int64_t *restrict v)
+{
+    if (c == 1) {
+        for (int i = 0; i < n; i++) {
+            v[i] += itr_shl64((int64_t)x[i] * f[i], gap);
+        }
+    } else {
+        for (int i = 0; i < n; i++) {
+            v[i] += itr_shl64(itr_wrap_mul64((int64_t)x[i] * f[i], c), gap);
+        }
     }
 }
 
@@ -410,6 +471,13 @@ static void add_run64(const operand *o, const run *r, int64_t c, int gap, int64_
     if (!t->f || o->f.stride[0] == 0) {
         const int64_t f = t->f ? itr_wrap_mul64(c, factor_of(o, r)) : c;
         add_scaled(t, v, r->x, o->x.stride[0], r->n, f, gap);
+        return;
+    }
+    if (!is_wide_product(t)) {
+        int32_t x[BLOCK], f[BLOCK];
+        load32(t, r->x, o->x.stride[0], r->n, x);
+        load32(t->f, r->f, o->f.stride[0], r->n, f);
+        add_products(x, f, c, gap, r->n, v);
         return;
     }
     int64_t x[BLOCK] = {0}, f[BLOCK] = {0};
