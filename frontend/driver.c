@@ -90,8 +90,14 @@ itc_status itc_driver_load(const itc_options *o, const char *path, itc_graph **o
     const int n = read_dims(o, &dims);
     itc_import_fixed *fixed = NULL;
     const int n_fixed = read_fixed(o, &fixed);
-    const itc_import_options import = {
-        .dims = dims, .n_dims = n, .fixed = fixed, .n_fixed = n_fixed};
+    const itc_import_options import = {.dims = dims,
+                                       .n_dims = n,
+                                       .fixed = fixed,
+                                       .n_fixed = n_fixed,
+                                       .ignore_training =
+                                           strcmp(o->value[ITC_OPT_training_info], "ignore") == 0,
+                                       .keep_start = o->given[ITC_OPT_init],
+                                       .seed = (uint64_t)itc_options_int(o, ITC_OPT_seed)};
     itc_onnx_model *model = NULL;
     ITC_TRY(itc_onnx_read(o->ctx, path, &model));
     const itc_status s = itc_onnx_import(o->ctx, model, &import, out);

@@ -289,9 +289,28 @@ static Onnx__TensorProto *find_tensor(exporter *ex, const char *name)
     return NULL;
 }
 
+/** Whether a tensor is one of a training algorithm alone, which the inference form does not have.
+ */
+static bool is_of_training(const exporter *ex, const char *name)
+{
+    const Onnx__ModelProto *m = ex->model->proto;
+    for (size_t i = 0; i < m->n_training_info; i++) {
+        const Onnx__GraphProto *a = m->training_info[i]->algorithm;
+        for (size_t k = 0; a && k < a->n_initializer; k++) {
+            if (strcmp(itc_onnx_text(a->initializer[k]->name), name) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static itc_status update(exporter *ex, const itc_onnx_tensor_update *u)
 {
     Onnx__TensorProto *t = find_tensor(ex, u->name);
+    if (!t && is_of_training(ex, u->name)) {
+        return ITC_OK;
+    }
     if (!t) {
         return itc_error(ex->ctx, NULL, ITC_RANGE, "E0218",
                          "the model has no initializer or Constant \"%s\"", u->name);
@@ -306,6 +325,7 @@ itc_status itc_onnx_export(itc_ctx *ctx, itc_onnx_model *model,
     for (int i = 0; i < n; i++) {
         ITC_TRY(update(&ex, &updates[i]));
     }
+    model->proto->n_training_info = 0; /* the forms that the algorithm differentiates are gone */
     ITC_TRY(visit(&ex, (ProtobufCMessage *)(void *)model->proto));
     const size_t size = onnx__model_proto__get_packed_size(model->proto);
     if (size > INT32_MAX) {

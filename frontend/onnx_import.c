@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "frontend/onnx_model.h"
+#include "frontend/onnx_training.h"
 
 #define OLDEST_OPSET 1 /* rows say from which on: most operators from 7 */
 /** The newest whose changes the operators' rows list. */
@@ -98,14 +99,23 @@ itc_status itc_onnx_import(itc_ctx *ctx, const itc_onnx_model *model, const itc_
     im.g->opset = im.opset;
     im.g->insert = ITC_FORWARD;
     memcpy(im.g->model_hash, model->hash, sizeof im.g->model_hash);
-    if (model->proto->n_training_info > 0) {
-        itc_note(ctx, "training_info is left aside: the training step is made by this compiler");
+    itc_training *training = NULL;
+    if (model->proto->n_training_info > 0 && im.options->ignore_training) {
+        itc_note(ctx, "training_info is left aside, as --training-info ignore says");
+    } else {
+        ITC_TRY(itc_training_find(&im, &training));
     }
     itc_scope *scope = itc_scope_new(ctx, NULL);
     ITC_TRY(itc_onnx_import_inputs(&im, scope));
     ITC_TRY(itc_onnx_import_initializers(&im, scope, im.graph));
+    if (!im.options->ignore_training && !im.options->keep_start) {
+        ITC_TRY(itc_training_start(&im, scope));
+    }
     ITC_TRY(itc_onnx_import_body(&im, scope, im.graph->n_node, im.graph->node));
     ITC_TRY(import_outputs(&im, scope));
+    if (training) {
+        ITC_TRY(itc_training_apply(training, scope));
+    }
     *out = im.g;
     return ITC_OK;
 }

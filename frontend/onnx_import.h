@@ -42,7 +42,10 @@ typedef struct itc_import_options {
     /** Not NULL: one for each input. Then there is no batch axis: a call brings whole tensors. */
     const itc_import_shape *shapes;
     int n_shapes;
-    int64_t max_bytes; /**< all tensors together, decoded; 0: 2 GiB */
+    bool ignore_training; /**< leave training_info aside */
+    bool keep_start;      /**< do not run its initialization graphs */
+    uint64_t seed;        /**< of what they draw */
+    int64_t max_bytes;    /**< all tensors together, decoded; 0: 2 GiB */
 } itc_import_options;
 
 /**
@@ -52,7 +55,10 @@ typedef struct itc_import_options {
  * axis that all inputs have, or the fixed first extent that all of them share.
  * Initializers and Constant nodes: CONST with `onnx` the tensor's name and `reason` "initializer"
  * or "Constant node"; float types become f32, integers i64. Tensors of strings are opaque nodes.
- * Errors: E0200, E0202, E0204 … E0217 (ir/diag.def).
+ * A training_info that has an algorithm says what is trained, by which rule and which loss: trained
+ * initializers are PARAM already, states of the optimizer SLOT, and loss, optimizer, lr, schedule
+ * and no_decay settings of the graph (onnx_training.h).
+ * Errors: E0200, E0202, E0204 … E0217, E0231 … E0235 (ir/diag.def).
  */
 ITC_NODISCARD itc_status itc_onnx_import(itc_ctx *ctx, const itc_onnx_model *model,
                                          const itc_import_options *opt, itc_graph **out);

@@ -35,6 +35,7 @@ typedef struct itc_importer {
     int32_t opset;       /**< of the default domain, in the body at hand */
     int32_t next_number; /**< of the next node: from 1 in the order of the file, then of bodies */
     int64_t examined;    /**< nodes that itc_onnx_examine has looked at */
+    bool starts;         /**< the graph is an initialization: it may draw random numbers */
 } itc_importer;
 
 /** A node of a body, on its way into the graph. */
@@ -52,6 +53,7 @@ typedef itc_status (*itc_onnx_expand)(itc_importer *im, itc_scope *scope, const 
 itc_onnx_expand itc_onnx_find_control(const char *domain, const char *type);
 itc_onnx_expand itc_onnx_find_sequence(const char *domain, const char *type);
 itc_onnx_expand itc_onnx_find_quantized(const char *domain, const char *type);
+itc_onnx_expand itc_onnx_find_random(const itc_importer *im, const char *domain, const char *type);
 itc_onnx_expand itc_onnx_find_function(const itc_importer *im, const char *domain,
                                        const char *type);
 

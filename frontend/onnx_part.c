@@ -371,6 +371,9 @@ static void part_uses(parter *p, bool modules)
 void itc_onnx_part(itc_ctx *ctx, itc_onnx_model *model)
 {
     Onnx__GraphProto *g = model->proto->graph;
+    if (model->proto->n_training_info > 0) {
+        return; /* it names what is trained */
+    }
     parter p = {.arena = model->arena, .g = g};
     const bool torch = strcmp(itc_onnx_text(model->proto->producer_name), "pytorch") == 0;
     collect_names(&p);

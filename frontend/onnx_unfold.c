@@ -432,7 +432,8 @@ void itc_onnx_unfold(itc_ctx *ctx, itc_onnx_model *model)
 {
     Onnx__GraphProto *g = model->proto->graph;
     unfolder u = {.arena = model->arena, .model = model, .g = g};
-    if (strcmp(itc_onnx_text(model->proto->producer_name), "pytorch") != 0) {
+    if (strcmp(itc_onnx_text(model->proto->producer_name), "pytorch") != 0 ||
+        model->proto->n_training_info > 0) { /* which names what is trained */
         return;
     }
     unfold_noted(ctx, &u);

@@ -176,6 +176,11 @@ itc_status itc_check_init(itc_ctx *ctx, const itc_option_def *d, const char *val
     return check_word(ctx, d, value, strlen(value), "keep|kaiming|xavier", "");
 }
 
+itc_status itc_check_training_info(itc_ctx *ctx, const itc_option_def *d, const char *value)
+{
+    return check_word(ctx, d, value, strlen(value), "use|ignore", "");
+}
+
 itc_status itc_check_input(itc_ctx *ctx, const itc_option_def *d, const char *value)
 {
     const char *equals = strrchr(value, '=');

@@ -10,9 +10,23 @@
 #define ITC_CHECKS(X)                                                                              \
     X(any)                                                                                         \
     X(loss)                                                                                        \
-    X(optimizer) X(lr) X(schedule) X(count) X(batch) X(micro_batch) X(arith) X(bits) X(rounding)   \
-        X(exponent) X(norm) X(init) X(dim) X(input) X(size) X(threads) X(target) X(seed) X(emit)   \
-            X(extent) X(passes) X(pass) X(stage) X(format)
+    X(optimizer)                                                                                   \
+    X(lr)                                                                                          \
+    X(schedule)                                                                                    \
+    X(count)                                                                                       \
+    X(batch)                                                                                       \
+    X(micro_batch)                                                                                 \
+    X(arith)                                                                                       \
+    X(bits)                                                                                        \
+    X(rounding)                                                                                    \
+    X(exponent)                                                                                    \
+    X(norm)                                                                                        \
+    X(init)                                                                                        \
+    X(dim)                                                                                         \
+    X(input)                                                                                       \
+    X(size)                                                                                        \
+    X(threads)                                                                                     \
+    X(target) X(seed) X(emit) X(extent) X(training_info) X(passes) X(pass) X(stage) X(format)
 
 #define ITC_CHECK(name)                                                                            \
     itc_status itc_check_##name(itc_ctx *ctx, const itc_option_def *d, const char *value);

@@ -320,7 +320,7 @@ static void set_default_lr(const itc_options *o, itc_graph *g)
     itc_optimizer optimizer;
     bool unknown = false;
     if (!o->given[ITC_OPT_lr] &&
-        !itc_optimizer_parse(o->value[ITC_OPT_optimizer], &optimizer, &unknown)) {
+        !itc_optimizer_parse(itc_setting_string(g, "optimizer", ""), &optimizer, &unknown)) {
         const itc_attr lr = {.name = options[ITC_OPT_lr].id,
                              .kind = ITC_ATTR_STRING,
                              .u.s = itc_optimizer_default_lr(optimizer.kind)};
@@ -328,14 +328,31 @@ static void set_default_lr(const itc_options *o, itc_graph *g)
     }
 }
 
+/** What the model itself says of an option: a setting that import has made. An optimizer that is
+ * given replaces the model's with all that belongs to it. */
+static const itc_attr *model_says(const itc_options *o, const itc_graph *g, int i)
+{
+    const bool of_optimizer =
+        i == ITC_OPT_optimizer || i == ITC_OPT_lr || i == ITC_OPT_schedule || i == ITC_OPT_no_decay;
+    const bool replaced = o->given[i] || (of_optimizer && o->given[ITC_OPT_optimizer]);
+    return replaced ? NULL : itc_setting(g, options[i].id);
+}
+
 void itc_options_apply(const itc_options *o, itc_graph *g)
 {
+    itc_graph own = {.settings = g->settings, .n_settings = g->n_settings};
+    g->settings = NULL; /* in the order of options.def */
+    g->n_settings = g->cap_settings = 0;
+    const bool own_lr = model_says(o, &own, ITC_OPT_lr) != NULL;
     for (int i = 0; i < ITC_OPT_COUNT; i++) {
+        const itc_attr *says = model_says(o, &own, i);
         if (options[i].setting != ITC_SETTING_NONE) {
-            itc_setting_set(g, setting_of(o, i));
+            itc_setting_set(g, says ? *says : setting_of(o, i));
         }
     }
-    set_default_lr(o, g);
+    if (!own_lr) {
+        set_default_lr(o, g);
+    }
 }
 
 static const char *setting_text(const itc_graph *g, const itc_option_def *d)

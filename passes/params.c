@@ -5,8 +5,9 @@
  * or embedding; through data movement and functions, or shifted and scaled by initializers alone,
  * as weights are that a model standardises) or that is joined with data (a class token) is PARAM,
  * each that reaches a running statistic is STAT, the others stay CONST. Where the exporter says
- * what was a parameter of its module and what a buffer, that decides. `reason` says why, for
- * `check`. Linear in the graph's size, times the initializers that are joined in one.
+ * what was a parameter of its module and what a buffer, that decides; where the graph has parameters
+ * already (a model's training_info names them), no other initializer becomes one. `reason` says why,
+ * for `check`. Linear in the graph's size, times the initializers that are joined in one.
  */
 #include "passes/params.h"
 #include "passes/pass.h"
@@ -355,6 +356,18 @@ static void mark_operand(void *user, const itc_node *n, int operand, itc_value *
     mark(user, n, c, role == ITC_IN_PASS || computed ? ITC_IN_WEAK : role);
 }
 
+/** Where the graph itself says what is trained, the rest is none. */
+static void mark_others(void *user, const itc_node *n, int operand, itc_value *c,
+                        const itc_type *type)
+{
+    const bool constant = c->kind == ITC_VALUE_CONST;
+    mark_operand(user, n, operand, c, type);
+    if (constant && c->kind == ITC_VALUE_PARAM) {
+        c->kind = ITC_VALUE_CONST;
+        c->reason = "not among the tensors that the model trains";
+    }
+}
+
 /** A running statistic that shares its initializer (exporters keep one of equal tensors: scales and
  * variances are 1 at first) gets one of its own: they do not stay equal. */
 static void part_statistics(itc_graph *g)
@@ -382,7 +395,11 @@ static void part_statistics(itc_graph *g)
 
 itc_status itc_pass_params(itc_graph *g)
 {
+    bool given = false;
     part_statistics(g);
-    itc_params_visit(g, mark_operand, g);
+    for (int i = 0; i < g->n_values; i++) {
+        given = given || g->values[i]->kind == ITC_VALUE_PARAM;
+    }
+    itc_params_visit(g, given ? mark_others : mark_operand, g);
     return apply_globs(g);
 }

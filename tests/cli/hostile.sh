@@ -36,6 +36,7 @@ for file in "$SOURCE"/tests/fuzz/corpus/onnx/*.onnx; do
     judge "$file"
     case $(basename "$file") in
     mlp.onnx | conv.onnx | old_inputs.onnx) good=0 ;;
+    training_ada*.onnx | training_momentum.onnx | training_sub.onnx) good=0 ;;
     *) good=2 ;;
     esac
     [ "$compiled" = $good ] || fail "$file: ended with $compiled, expected $good"

@@ -98,7 +98,35 @@ def nested(levels):
     return body
 
 
+TRAINING = "ai.onnx.preview.training"
+
+
+def a_text(name, *v, several=False):
+    return attr(name, 8 if several else 3, b"".join(data(9 if several else 4, t) for t in v))
+
+
+def a_float(name, v):
+    return attr(name, 1, varint(2 << 3 | 5) + struct.pack("<f", v))
+
+
+def gradient(ins, outs, xs, loss):
+    return node("Gradient", ins, outs, a_text("xs", *xs, several=True) + a_text("y", loss), TRAINING)
+
+
+def training(algorithm, update, start=b"", begin=""):
+    """A training_info; bindings are "key value" with a comma between two."""
+    pairs = [(3, begin), (4, update)]
+    bound = b"".join(data(f, data(1, p.split()[0]) + data(2, p.split()[1])) for f, t in pairs for p in t.split(",") if p)
+    return data(20, data(1, start) + data(2, algorithm) + bound)
+
+
 RELU = x("x") + node("Relu", ["x"], ["y"]) + y("y")
+NET = x("x") + init("w", FLOAT, [2, 2], floats(1, 2, 3, 4)) + node("MatMul", "xw", "y") + y("y")
+LOSS = (x("t") + node("Sub", "yt", "d") + node("Mul", "dd", "q") + node("ReduceMean", "q", "l") + gradient("w", "g", "w", "l")
+        + init("R", FLOAT, [], floats(0.5)) + init("T", INT64, [], ints(0)) + init("o", INT64, [], ints(1))
+        + init("V", FLOAT, [2, 2], floats(0, 0, 0, 0)) + init("H", FLOAT, [2, 2], floats(0, 0, 0, 0)) + node("Add", "To", "U"))
+MOMENTUM = (a_float("alpha", 0.9) + a_float("beta", 0.5) + a_float("norm_coefficient", 0) + a_text("mode", "nesterov"))
+RANDOM = node("RandomNormal", "", "n", a_ints("shape", 2, 2)) + node("RandomUniformLike", "n", "u", a_float("seed", 1))
 W = init("w", FLOAT, [2, 3], floats(1, 2, 3, 4, 5, 6))
 GEMM = x("x") + W + init("b", FLOAT, [3], raw(struct.pack("<3f", 1, 2, 3)))
 HUGE = 1 << 62
@@ -124,6 +152,24 @@ FILES = {
     "strings": model(RELU, init("s", STRING, [1], data(6, "cat")), node("ArrayFeatureExtractor", "sy", "z", domain="ai.onnx.ml"), y("z")),
     "subgraph": model(x("x"), x("c", 9, ["N", 1]), nested(3), y("y")),
     "unknown_fields": model(RELU, data(900, "later"), more=data(1000, "later") + num(1001, 5)),
+    "training_adam": model(NET, more=training(LOSS + node("Adam", "RTwgVH", "abc", b"", TRAINING), "T U,w a,V b,H c", RANDOM,
+                                              "w n,V u")),
+    "training_momentum": model(NET, more=training(LOSS + node("Momentum", "RTwgV", "ab", MOMENTUM, TRAINING), "w a,V b")),
+    "training_adagrad": model(NET, more=training(LOSS + node("Adagrad", "RUwgH", "ab", a_float("decay_factor", 0.1), TRAINING),
+                                                 "T U,w a,H b")),
+    "training_sub": model(NET, more=training(LOSS + node("Mul", "Rg", "s") + node("Sub", "ws", "a"), "w a")),
+    # trainings that are not possible
+    "training_circle": model(NET, more=training(LOSS + node("Identity", "b", "a") + node("Identity", "a", "b"), "w a")),
+    "training_itself": model(NET, more=training(LOSS + node("Momentum", "RTwgV", "wV", MOMENTUM, TRAINING), "w w,V V")),
+    "training_states": model(NET, more=training(LOSS + node("Adam", "RTwgVV", "abb", b"", TRAINING), "w a,V b")),
+    "training_swapped": model(NET, more=training(LOSS + node("Momentum", "RTVgw", "ab", MOMENTUM, TRAINING), "w b,V a")),
+    "training_gradient": model(NET, more=training(gradient(["w"], ["g"], "w", "g") + node("Sub", "wg", "a"), "w a")),
+    "training_nothing": model(NET, more=training(b"", "w y", b"", "w y")),
+    "training_arity": model(NET, more=training(LOSS + node("Adam", "R", "", b"", TRAINING) + node("Momentum", "", "a", b"", TRAINING),
+                                               "w a")),
+    "training_start": model(NET, more=training(LOSS, "", node("RandomNormal", "", "n", a_ints("shape", HUGE, -1, HUGE)), "w n")),
+    "training_huge": model(NET, more=training(LOSS + init("S", INT64, [], ints(HUGE)) + init("Q", FLOAT, [], floats(1e38))
+                                              + node("Momentum", "QSwgV", "ab", MOMENTUM, TRAINING), "w a,V b")),
     # not models
     "empty": b"",
     "text": b"#!/bin/sh\necho this is no model\n",

@@ -357,3 +357,76 @@ void onnx_build_attr_ref(onnx_build *b, Onnx__NodeProto *n, const char *name, co
         onnx_build_attr(b, n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT);
     a->ref_attr_name = copy(b, ref);
 }
+
+void onnx_build_attr_string(onnx_build *b, Onnx__NodeProto *n, const char *name, const char *v)
+{
+    Onnx__AttributeProto *a =
+        onnx_build_attr(b, n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING);
+    a->has_s = 1;
+    a->s = (ProtobufCBinaryData){strlen(v), (uint8_t *)copy(b, v)};
+}
+
+void onnx_build_attr_strings(onnx_build *b, Onnx__NodeProto *n, const char *name, const char *list)
+{
+    Onnx__AttributeProto *a =
+        onnx_build_attr(b, n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS);
+    char **item = NULL;
+    a->n_strings = names(b, list, &item);
+    a->strings = ITC_NEW_ARRAY(b->arena, ProtobufCBinaryData, a->n_strings);
+    for (size_t i = 0; i < a->n_strings; i++) {
+        a->strings[i] = (ProtobufCBinaryData){strlen(item[i]), (uint8_t *)item[i]};
+    }
+}
+
+/* ---- training_info ---- */
+
+static onnx_build *inner_graph(onnx_build *b, const char *name)
+{
+    onnx_build *inner = ITC_NEW(b->arena, onnx_build);
+    *inner = *b;
+    inner->graph = ITC_NEW(b->arena, Onnx__GraphProto);
+    onnx__graph_proto__init(inner->graph);
+    inner->graph->name = copy(b, name);
+    return inner;
+}
+
+onnx_build *onnx_build_training(onnx_build *b)
+{
+    onnx_build *inner = inner_graph(b, "algorithm");
+    inner->training = ITC_NEW(b->arena, Onnx__TrainingInfoProto);
+    onnx__training_info_proto__init(inner->training);
+    inner->training->algorithm = inner->graph;
+    APPEND(b, Onnx__TrainingInfoProto *, b->model->training_info, b->model->n_training_info,
+           inner->training);
+    return inner;
+}
+
+onnx_build *onnx_build_start(onnx_build *algorithm)
+{
+    onnx_build *inner = inner_graph(algorithm, "initialization");
+    inner->training->initialization = inner->graph;
+    return inner;
+}
+
+static Onnx__StringStringEntryProto *entry(onnx_build *b, const char *key, const char *value)
+{
+    Onnx__StringStringEntryProto *e = ITC_NEW(b->arena, Onnx__StringStringEntryProto);
+    onnx__string_string_entry_proto__init(e);
+    e->key = copy(b, key);
+    e->value = copy(b, value);
+    return e;
+}
+
+void onnx_build_update(onnx_build *b, const char *key, const char *value)
+{
+    Onnx__TrainingInfoProto *t = b->training;
+    APPEND(b, Onnx__StringStringEntryProto *, t->update_binding, t->n_update_binding,
+           entry(b, key, value));
+}
+
+void onnx_build_begin(onnx_build *b, const char *key, const char *value)
+{
+    Onnx__TrainingInfoProto *t = b->training;
+    APPEND(b, Onnx__StringStringEntryProto *, t->initialization_binding,
+           t->n_initialization_binding, entry(b, key, value));
+}

@@ -14,8 +14,9 @@
 typedef struct onnx_build {
     itc_ctx *arena;
     Onnx__ModelProto *model;
-    Onnx__GraphProto *graph;       /**< where nodes go */
-    Onnx__FunctionProto *function; /**< of onnx_build_function */
+    Onnx__GraphProto *graph;           /**< where nodes go */
+    Onnx__FunctionProto *function;     /**< of onnx_build_function */
+    Onnx__TrainingInfoProto *training; /**< of onnx_build_training */
 } onnx_build;
 
 /** A model with an empty graph "built", ir_version 8 and this opset. */
@@ -50,6 +51,8 @@ void onnx_build_attr_int(onnx_build *b, Onnx__NodeProto *n, const char *name, in
 void onnx_build_attr_float(onnx_build *b, Onnx__NodeProto *n, const char *name, float v);
 void onnx_build_attr_ints(onnx_build *b, Onnx__NodeProto *n, const char *name, int count,
                           const int64_t *v);
+void onnx_build_attr_string(onnx_build *b, Onnx__NodeProto *n, const char *name, const char *v);
+void onnx_build_attr_strings(onnx_build *b, Onnx__NodeProto *n, const char *name, const char *list);
 /** An attribute that stands for the function's `ref`. */
 void onnx_build_attr_ref(onnx_build *b, Onnx__NodeProto *n, const char *name, const char *ref);
 /** A graph as attribute of a node: a branch, a loop's body. */
@@ -64,6 +67,13 @@ void onnx_build_value_note(onnx_build *b, const char *name, const char *key, con
 onnx_build *onnx_build_function(onnx_build *b, const char *domain, const char *name, int opset,
                                 const char *inputs, const char *outputs);
 void onnx_build_end(onnx_build *inner);
+/** A training_info of the model with two empty graphs; the result builds its algorithm. */
+onnx_build *onnx_build_training(onnx_build *b);
+/** Builds the initialization graph beside an algorithm. */
+onnx_build *onnx_build_start(onnx_build *algorithm);
+/** Entries of update_binding, or of initialization_binding. */
+void onnx_build_update(onnx_build *algorithm, const char *key, const char *value);
+void onnx_build_begin(onnx_build *algorithm, const char *key, const char *value);
 /** The file's bytes. */
 const uint8_t *onnx_build_pack(onnx_build *b, size_t *n);
 

@@ -5,7 +5,7 @@ They are graphs as PyTorch exports them, without the weights of products: a tens
 and at least 256 numbers becomes a sparse initializer without a value, which is a valid ONNX model of
 zeros and small. `--init kaiming` (zoo.toml) starts them. Embeddings are kept.
 """
-import os, sys, warnings
+import math, os, sys, warnings
 import onnx, torch, torch.nn as nn, torch.nn.functional as F
 from onnx import TensorProto, helper
 
@@ -145,6 +145,46 @@ def without_weights(path):
     onnx.save(m, path)
 
 
+TRAINING = "ai.onnx.preview.training"
+
+
+def own_training(path):
+    """A model that says how it is trained: random starts, cross-entropy, Adam, and biases that do not decay."""
+    kind, shapes = TensorProto.FLOAT, {"conv": [8, 1, 3, 3], "conv_bias": [8], "dense": [128, 10], "dense_bias": [10]}
+    zeros = lambda name, shape: helper.make_tensor(name, kind, shape, [0.0] * math.prod(shape))  # noqa: E731
+    info = lambda name, *shape, t=kind: helper.make_tensor_value_info(name, t, shape)  # noqa: E731
+    net = helper.make_graph(
+        [helper.make_node("Conv", ["input", "conv", "conv_bias"], ["c"], name="conv", pads=[1] * 4),
+         helper.make_node("Relu", ["c"], ["r"], name="relu"),
+         helper.make_node("MaxPool", ["r"], ["p"], name="pool", kernel_shape=[2, 2], strides=[2, 2]),
+         helper.make_node("Flatten", ["p"], ["f"], name="flatten"),
+         helper.make_node("Gemm", ["f", "dense", "dense_bias"], ["output"], name="dense")],
+        "adam", [info("input", "batch", 1, 8, 8)], [info("output", "batch", 10)], [zeros(n, s) for n, s in shapes.items()])
+    names = list(shapes)
+    nodes = [helper.make_node("SoftmaxCrossEntropyLoss", ["output", "label"], ["loss"], name="loss"),
+             helper.make_node("Gradient", names + ["input", "label"], ["d_" + n for n in names], name="gradient", domain=TRAINING,
+                              xs=names, zs=["input", "label"], y="loss"),
+             helper.make_node("Add", ["steps", "one"], ["steps_new"], name="count")]
+    inits = [helper.make_tensor("rate", kind, [], [0.01]), helper.make_tensor("steps", TensorProto.INT64, [], [0]),
+             helper.make_tensor("one", TensorProto.INT64, [], [1])]
+    update = {"steps": "steps_new"}
+    for n in names:
+        inits += [zeros(s + n, shapes[n]) for s in ("m_", "v_")]
+        nodes.append(helper.make_node("Adam", ["rate", "steps", n, "d_" + n, "m_" + n, "v_" + n],
+                                      [n + "_new", "m_" + n + "_new", "v_" + n + "_new"], name="adam_" + n, domain=TRAINING,
+                                      norm_coefficient=0.0 if "bias" in n else 1e-4))
+        update.update({s + n: s + n + "_new" for s in ("", "m_", "v_")})
+    start = helper.make_graph([helper.make_node("RandomUniform", [], ["u"], low=-0.3, high=0.3, shape=shapes["conv"]),
+                               helper.make_node("RandomNormal", [], ["n"], scale=0.1, shape=shapes["dense"])],
+                              "start", [], [info("u", *shapes["conv"]), info("n", *shapes["dense"])])
+    algorithm = helper.make_graph(nodes, "algorithm", [info("label", "batch", t=TensorProto.INT64)],
+                                  [helper.make_tensor_value_info("loss", kind, [])] +
+                                  [helper.make_tensor_value_info(v, kind, None) for v in update.values()], inits)
+    m = helper.make_model(net, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid(TRAINING, 1)], ir_version=8)
+    m.training_info.append(helper.make_training_info(algorithm, list(update.items()), start, [("conv", "u"), ("dense", "n")]))
+    onnx.save(m, path)
+
+
 def main():
     warnings.simplefilter("ignore")
     for seed, (name, (make, *inputs)) in enumerate(MODELS.items()):
@@ -157,6 +197,7 @@ def main():
                           dynamic_axes={n: {0: "batch"} for n in names + ["output"]},
                           training=torch.onnx.TrainingMode.TRAINING, do_constant_folding=False)
         without_weights(path)
+    own_training(f"{HERE}/adam.onnx")
 
 
 if __name__ == "__main__":
