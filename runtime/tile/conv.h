@@ -1,8 +1,8 @@
 /**
  * The convolution kernels of a level; LEVEL(name) is the name of a kernel there. CONV_DIRECT is 1
- * where direct.h is included, CONV_WINDOW 1 where window.h is; else, and where that cannot, direct
- * convolutions are left to the level whose names BELOW(name) makes. What does not fit the buffers
- * goes to the portable kernels.
+ * where direct.h is included, CONV_WINDOW and CONV_POINT 1 where window.h and point.h are; else,
+ * and where that cannot, direct convolutions are left to the level whose names BELOW(name) makes.
+ * What does not fit the buffers goes to the portable kernels.
  */
 
 /* What parts of a gradient share: the result, and how many bytes its planes have. */
@@ -21,6 +21,11 @@ static bool conv_view(const itr_conv_args *a, const itr_conv_view *v, tile_type 
 {
 #if CONV_DIRECT
     if (direct_run(a, v, 1, t)) {
+        return true;
+    }
+#endif
+#if CONV_POINT
+    if (!t.out64 && point_run(a, v)) {
         return true;
     }
 #endif

@@ -6,6 +6,7 @@
 #ifdef ITR_X86
 #include "begin_avx512vnni.h"
 
+#include "point_avx512vnni.h"
 #include "window_avx512vnni.h"
 
 #include "../tile/view.h"
@@ -13,6 +14,7 @@
 
 #define CONV_DIRECT 0
 #define CONV_WINDOW 1
+#define CONV_POINT 1
 #define LEVEL(name) name##_avx512vnni
 #define BELOW(name) name##_avx2
 #include "../tile/conv.h"
