@@ -34,6 +34,7 @@ static itc_onnx_expand find_expansion(const itc_importer *im, const Onnx__NodePr
     e = e ? e : itc_onnx_find_control(domain, type);
     e = e ? e : itc_onnx_find_quantized(domain, type);
     e = e ? e : itc_onnx_find_random(im, domain, type);
+    e = e ? e : itc_onnx_find_update(domain, type);
     return e ? e : itc_onnx_find_sequence(domain, type);
 }
 

@@ -53,6 +53,7 @@ typedef itc_status (*itc_onnx_expand)(itc_importer *im, itc_scope *scope, const 
 itc_onnx_expand itc_onnx_find_control(const char *domain, const char *type);
 itc_onnx_expand itc_onnx_find_sequence(const char *domain, const char *type);
 itc_onnx_expand itc_onnx_find_quantized(const char *domain, const char *type);
+itc_onnx_expand itc_onnx_find_update(const char *domain, const char *type);
 itc_onnx_expand itc_onnx_find_random(const itc_importer *im, const char *domain, const char *type);
 itc_onnx_expand itc_onnx_find_function(const itc_importer *im, const char *domain,
                                        const char *type);

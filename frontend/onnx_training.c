@@ -5,7 +5,7 @@
 
 #include "passes/optimizer.h"
 
-#define DOMAIN "ai.onnx.preview.training"
+#define DOMAIN ITC_TRAINING_DOMAIN
 #define MAX_ROUNDS 100 /* over nodes that are not in order */
 
 bool itc_training_is(const Onnx__NodeProto *p, const char *type)

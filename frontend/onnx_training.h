@@ -12,6 +12,8 @@
 
 #include "frontend/onnx_model.h"
 
+#define ITC_TRAINING_DOMAIN "ai.onnx.preview.training"
+
 /** The training of one import. */
 typedef struct itc_training {
     itc_importer *im;

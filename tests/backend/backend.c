@@ -79,6 +79,24 @@ static bool find_tests(suite *s)
     return true;
 }
 
+/* ---- tests that are wrong ---- */
+
+/** Why a test contradicts the definition of its operator, and counts as refused where it does not
+ * pass; NULL: it does not. */
+static const char *contradiction(const char *name)
+{
+    static const char *const wrong[][2] = {
+        {"test_adam_multiple",
+         "Adam: the test computes with an epsilon of 0.01 and its node has none, "
+         "which is 1e-6 (onnx/backend/test/case/node/adam.py)"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        if (strcmp(name, wrong[i][0]) == 0) {
+            return wrong[i][1];
+        }
+    }
+    return NULL;
+}
+
 /* ---- one test, in a process of its own ---- */
 
 static void child(const char *dir, int to)
@@ -140,6 +158,10 @@ static void run_test(suite *s, result *r)
     } else {
         r->outcome = (node_outcome)answer[0];
         r->text = itc_strndup(s->ctx, answer + 1, n - 1);
+        if (r->outcome == NODE_FAILED && contradiction(r->name)) {
+            r->outcome = NODE_REFUSED;
+            r->text = contradiction(r->name);
+        }
     }
 }
 
