@@ -8,6 +8,7 @@
 
 #include "requant_line.h"
 #include "requant_narrow.h"
+#include "requant_rows.h"
 #include "requant_slices.h"
 
 /** Whether c * x * f is 0 everywhere. Each product is looked at once: repeating axes are left out.
@@ -140,6 +141,10 @@ static void range_part(void *user, int64_t begin, int64_t end)
     const sum s = part_of(p, &rng);
     cursor c;
     range found = {0, 0};
+    if (!p->narrow && s.rows) {
+        found = rows_range(s.rows, s.fits32, begin, end);
+        begin = end;
+    }
     start_at(&s, begin, &c);
     while (c.i < end) {
         const int64_t left = end - c.i;
@@ -237,6 +242,11 @@ static void round_block32(const sum *s, cursor *c, int n, int shift, int32_t *v)
     if (random) {
         addends32(&s->mode, c->i, n, shift, v);
     }
+    if (s->rows) {
+        round_rows32(s->rows, c->i, n, half_of(&s->mode, shift), !random, shift, v);
+        c->i += n;
+        return;
+    }
     for (int i = 0; i < n;) {
         line l;
         const int m = joint_run(s, c, n - i);
@@ -257,6 +267,11 @@ static void round_block64(const sum *s, cursor *c, int n, int shift, int64_t *v)
     const bool random = is_random(&s->mode, shift);
     if (random) {
         addends64(&s->mode, c->i, n, shift, v);
+    }
+    if (s->rows) {
+        round_rows64(s->rows, c->i, n, half_of(&s->mode, shift), !random, shift, v);
+        c->i += n;
+        return;
     }
     for (int i = 0; i < n;) {
         line l;
@@ -376,6 +391,7 @@ static void begin_sum(const itr_requant_args *a, const operand *few, operand *al
         }
     }
     align(s, a->terms_count);
+    s->rows = NULL;
     s->narrow = ITR_REQUANT_NARROW && !s->fits32 && s->terms > 0 && narrow_order(s);
 }
 
@@ -395,14 +411,17 @@ static bool shift_by_slices(const itr_requant_args *a, operand *all, sum *s, uin
     return true;
 }
 
-/** First pass. False: the sum is 0 everywhere and has been stored. */
-static bool prepare(const itr_requant_args *a, size_t width, sum *s, int *shift)
+/** First pass. False: the sum is 0 everywhere and has been stored. `r` lives as long as `s`. */
+static bool prepare(const itr_requant_args *a, size_t width, rows *r, sum *s, int *shift)
 {
     operand all[MAX_TERMS];
     uint64_t max = 0;
     if (!a->extremes || !shift_by_slices(a, all, s, &max, shift)) {
         begin_sum(a, NULL, all, s);
+        s->rows = rows_of(s, r) ? r : NULL;
         max = s->n > 0 ? find_shift(a, s, shift) : 0;
+    } else if (max > 0) {
+        s->rows = rows_of(s, r) ? r : NULL;
     }
     if (max == 0) {
         if (s->n > 0) {
@@ -468,8 +487,9 @@ static bool prepare(const itr_requant_args *a, size_t width, sum *s, int *shift)
     void ITR_KERNEL(name)(const itr_requant_args *a)                                               \
     {                                                                                              \
         sum s;                                                                                     \
+        rows r;                                                                                    \
         pass p = {.s = &s, .a = a};                                                                \
-        if (!prepare(a, sizeof(type), &s, &p.shift)) {                                             \
+        if (!prepare(a, sizeof(type), &r, &s, &p.shift)) {                                         \
             return;                                                                                \
         }                                                                                          \
         itr_parallel(a->pool, s.n, GRAIN, name##_part, &p);                                        \

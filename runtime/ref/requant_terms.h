@@ -61,11 +61,12 @@ typedef struct sum {
     mode mode;
     operand op[MAX_TERMS]; /**< those that are not zero */
     int terms;
-    int64_t n;            /**< elements of the result */
-    int64_t e;            /**< exponent that the terms are aligned to */
-    bool fits32;          /**< nothing is shifted right and all sums fit 32 bits */
-    bool narrow;          /**< they need more, but may drop bits on the way (requant_narrow.h) */
-    rung rung[MAX_TERMS]; /**< the terms by their exponents, for that */
+    int64_t n;               /**< elements of the result */
+    int64_t e;               /**< exponent that the terms are aligned to */
+    bool fits32;             /**< nothing is shifted right and all sums fit 32 bits */
+    bool narrow;             /**< they need more, but may drop bits on the way (requant_narrow.h) */
+    rung rung[MAX_TERMS];    /**< the terms by their exponents, for that */
+    const struct rows *rows; /**< its short runs (requant_rows.h); NULL: it has none */
 } sum;
 
 /* ---- operands ---- */

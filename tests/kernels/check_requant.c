@@ -81,6 +81,31 @@ static void far_terms_of(itr_term *t, int n, const int64_t *shape)
     }
 }
 
+/** Leaves of a dense tensor what lies along axis 1. */
+static void keep_slices(itr_term *t)
+{
+    for (int i = 0; i < RANK; i++) {
+        t->stride[i] = i == 1;
+    }
+}
+
+/** What normalisation adds: dense terms with a factor a slice of axis 1, and numbers a slice. */
+static void sliced_terms_of(itr_term *t, int n, const int64_t *shape)
+{
+    for (int k = 0; k < n; k++) {
+        t[k] = tensor(k, shape, false, true);
+        exponents[k][0] = (int32_t)random_in(-3, 3);
+        if (random_in(0, 2) == 0) {
+            keep_slices(&t[k]);
+        } else if (random_in(0, 2) > 0) {
+            factors[k] = tensor(MOST + k, shape, true, true);
+            keep_slices(&factors[k]);
+            exponents[MOST + k][0] = (int32_t)random_in(-3, 3);
+            t[k].f = &factors[k];
+        }
+    }
+}
+
 static void repeat_along(itr_term *t, uint32_t axes)
 {
     for (int i = 0; i < RANK; i++) {
@@ -153,11 +178,18 @@ static void requant(const variant *v)
                           .e_y = &e[0],
                           .rng = &rng};
     size_t n = 1;
+    const bool sliced = random_in(0, 2) == 0;
     for (int i = 0; i < RANK; i++) {
-        a.shape[i] = random_in(1, i == RANK - 1 ? random_in(1, 600) : i == 0 ? 6 : 4);
+        a.shape[i] = random_in(1, sliced && i == 1  ? 40
+                                  : sliced && i > 1 ? 12
+                                  : i == RANK - 1   ? random_in(1, 600)
+                                  : i == 0          ? 6
+                                                    : 4);
         n *= (size_t)a.shape[i];
     }
-    if (random_in(0, 2) == 0) {
+    if (sliced) {
+        sliced_terms_of(terms, a.terms_count, a.shape);
+    } else if (random_in(0, 2) == 0) {
         far_terms_of(terms, a.terms_count, a.shape);
     } else {
         terms_of(terms, a.terms_count, a.shape);
