@@ -2,6 +2,7 @@
  * Kernels that draw random numbers other than for rounding.
  */
 #include "../rng.h"
+#include "noise.h"
 
 enum { BLOCK = 256 };
 
@@ -22,5 +23,20 @@ void itr_dropout_mask_ref(const itr_dropout_args *a)
         for (int j = 0; j < count; j++) {
             y[i + j] = a->rng->nearest_only || (int64_t)(random[j] >> 1) < a->keep_q31;
         }
+    }
+}
+
+/**
+ * Uniform or normal numbers as mantissas of 2^-15 or 2^-12 (noise.h); 0 in evaluation.
+ * Shapes   y [n]
+ * Range    |y| < 2^15
+ * Source   ONNX RandomUniform-22, RandomNormal-22; NUMERICS.md, "Random bits"
+ */
+void itr_noise_i16_ref(const itr_noise_args *a)
+{
+    int16_t *y = (int16_t *)a->y;
+    for (int64_t i = 0; i < a->n; i += NOISE_BLOCK) {
+        const int count = (int)(a->n - i < NOISE_BLOCK ? a->n - i : NOISE_BLOCK);
+        noise_fill(a, i, count, y + i);
     }
 }

@@ -111,6 +111,24 @@ static double norm(const double *v, int64_t n)
     return sqrt(sum);
 }
 
+/** The random numbers that the section drew are those of the reference's value "dropped". */
+static void share_random(trial *t, gb_model *b, itc_section section, int32_t n)
+{
+    static const char *const names[] = {"Dropout", "DropoutMask", "Noise", "NoiseMantissas"};
+    const itc_value *as = itc_value_find(t->import->g, "dropped");
+    for (int k = 0; as && k < b->g->section[section].n; k++) {
+        const itc_node *node = b->g->section[section].node[k];
+        for (int i = 0; i < 4; i++) {
+            if (strcmp(node->op->name, names[i]) == 0) {
+                const itc_value *drawn = node->out[i == 0];
+                const int64_t count = gb_count(drawn, n);
+                t->ref->mask[as->id].x = ITC_NEW_ARRAY(b->ctx, double, count + 1);
+                gb_read(b, drawn, count, t->ref->mask[as->id].x);
+            }
+        }
+    }
+}
+
 /** What the model under test and the reference have in common. */
 static void share_data(trial *t, gb_model *b, int32_t n)
 {
@@ -127,16 +145,8 @@ static void share_data(trial *t, gb_model *b, int32_t n)
             memcpy(t->ref->value[own->id].x, t->target[i], sizeof(double) * (size_t)count);
         }
     }
-    for (int k = 0; k < b->g->section[ITC_FORWARD].n; k++) {
-        const itc_node *node = b->g->section[ITC_FORWARD].node[k];
-        const itc_value *as = itc_value_find(t->import->g, "dropped");
-        const bool both = strcmp(node->op->name, "Dropout") == 0;
-        if (as && (both || strcmp(node->op->name, "DropoutMask") == 0)) {
-            const int64_t count = gb_count(node->out[both], n);
-            t->ref->mask[as->id].x = ITC_NEW_ARRAY(b->ctx, double, count + 1);
-            gb_read(b, node->out[both], count, t->ref->mask[as->id].x);
-        }
-    }
+    share_random(t, b, ITC_PREPARE, n);
+    share_random(t, b, ITC_FORWARD, n);
 }
 
 /** Distance of the gradient from the differences, of their norm. */

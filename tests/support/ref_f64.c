@@ -118,6 +118,43 @@ static void eval_dropout(ref_model *r, const itc_node *n, ref_tensor *y)
     }
 }
 
+/** Normal or uniform numbers, from those that were drawn: of variance 193/192, or between -1 and 1.
+ */
+static void random_values(ref_model *r, const itc_node *n, ref_tensor *y)
+{
+    const bool normal = strncmp(n->op->name, "RandomNormal", 12) == 0;
+    const double *drawn = r->mask[n->out[0]->id].x;
+    const double a = attr_float(n, normal ? "mean" : "low", 0);
+    const double b = attr_float(n, normal ? "scale" : "high", 1);
+    for (int64_t i = 0; drawn && i < y->count; i++) {
+        y->x[i] = normal ? a + b * drawn[i] * sqrt(192.0 / 193) : a + (b - a) * (drawn[i] + 1) / 2;
+    }
+}
+
+static void eval_random_like(ref_model *r, const itc_node *n, ref_tensor *y)
+{
+    reset(r, y, in(r, n, 0)->rank, in(r, n, 0)->dim);
+    random_values(r, n, y);
+}
+
+static void eval_random(ref_model *r, const itc_node *n, ref_tensor *y)
+{
+    const int64_t *dim = NULL;
+    const int rank = itc_ints(n, "shape", &dim);
+    reset(r, y, rank, dim);
+    random_values(r, n, y);
+}
+
+static void eval_bernoulli(ref_model *r, const itc_node *n, ref_tensor *y)
+{
+    const ref_tensor *p = in(r, n, 0);
+    const double *drawn = r->mask[n->out[0]->id].x;
+    reset(r, y, p->rank, p->dim);
+    for (int64_t i = 0; drawn && i < y->count; i++) {
+        y->x[i] = (drawn[i] + 1) / 2 < p->x[i];
+    }
+}
+
 /* ---- normalisation ---- */
 
 /** y = (x - mean) / sqrt(var + eps) of x as [outer, slices, inner]. */
@@ -642,7 +679,13 @@ static const ref_operator table[] = {
     {"Clip", eval_unary},
     {"Identity", eval_unary},
     {"Dropout", eval_dropout},
-    {"CastLike", eval_unary},      {"Cast", eval_unary},
+    {"RandomNormal", eval_random},
+    {"RandomUniform", eval_random},
+    {"RandomNormalLike", eval_random_like},
+    {"RandomUniformLike", eval_random_like},
+    {"Bernoulli", eval_bernoulli},
+    {"CastLike", eval_unary},
+    {"Cast", eval_unary},
     {"Gemm", eval_gemm},
     {"MatMul", eval_matmul},
     {"Conv", eval_conv},
@@ -673,9 +716,8 @@ static const ref_operator table[] = {
 
 static ref_eval_fn *find_eval(const char *op)
 {
-    const ref_operator *const tables[] = {table,          ref_moves,     ref_indexed,
-                                          ref_reductions, ref_recurrent, ref_products,
-                                          ref_samples};
+    const ref_operator *const tables[] = {table,         ref_moves,    ref_indexed, ref_reductions,
+                                          ref_recurrent, ref_products, ref_samples};
     for (size_t k = 0; k < sizeof tables / sizeof tables[0]; k++) {
         for (const ref_operator *o = tables[k]; o->op; o++) {
             if (strcmp(o->op, op) == 0) {

@@ -176,6 +176,22 @@ static void activations(void **state)
     RUN(cases)
 }
 
+/** Random numbers of the model's own; the reference takes those that were drawn. */
+static void random_numbers(void **state)
+{
+    static const grad_case cases[] = {
+        {.text = X("12") Z("12") "dropped = RandomNormalLike(a); s = Mul(d, dropped);"
+                                 "y = Add(a, s)"},
+        {.text = X("3,4") "dropped = RandomNormalLike(a) mean=0.5 scale=2; y = Mul(a, dropped)"},
+        {.text = X("3,4") "dropped = RandomUniformLike(a) low=-0.5 high=1.5; y = Mul(a, dropped)"},
+        {.text = X("3,4") "dropped = RandomNormal() shape=3,4; y = Mul(a, dropped)"},
+        {.text = X("3,4") "dropped = RandomUniform() shape=3,4 low=0.25; y = Mul(a, dropped)"},
+        {.text =
+             "opset 15;" X("20") "const c [20] 0.5; dropped = Bernoulli(c); y = Mul(a, dropped)"},
+    };
+    RUN(cases)
+}
+
 /** Functions of one element: their operand is x + p, in the range that is given. */
 #define ON(range, shape, rest)                                                                     \
     {                                                                                              \
@@ -655,6 +671,7 @@ int main(void)
         cmocka_unit_test(maxpool),
         cmocka_unit_test(average_pool),
         cmocka_unit_test(activations),
+        cmocka_unit_test(random_numbers),
         cmocka_unit_test(functions),
         cmocka_unit_test(spelled_functions),
         cmocka_unit_test(powers),

@@ -100,6 +100,73 @@ static void dropout_keeps_by_upper_bits(void **state)
     }
 }
 
+/** The numbers of NUMERICS.md, one at a time. */
+static int noise_of(const itr_rng *rng, bool normal, int i)
+{
+    const int low = (int)random_of(rng, 12, 1, i, 16);
+    int ones = 0;
+    for (uint64_t bits = random_of(rng, 12, 0, i, 64); bits != 0; bits &= bits - 1) {
+        ones++;
+    }
+    return normal ? 1024 * (ones - 32) + low / 64 - 512 : low / 2 * 2 + 1 - 32768;
+}
+
+static void noise_is_that_of_the_definition(void **state)
+{
+    (void)state;
+    enum { N = 1001 };
+    static int16_t y[N];
+    static float z[N];
+    for (int normal = 0; normal < 2; normal++) {
+        itr_rng rng = {.seed = 9, .step = 3, .micro_batch = 2};
+        itr_noise_args a = {.y = y, .n = N, .normal = normal, .site = 12, .rng = &rng};
+        itr_noise_args b = {.y = z, .n = N, .normal = normal, .site = 12, .rng = &rng};
+        itr_noise_i16_ref(&a);
+        itr_noise_f32_ref(&b);
+        for (int i = 0; i < N; i++) {
+            assert_int_equal(y[i], noise_of(&rng, normal, i));
+            assert_true(ldexpf((float)y[i], normal ? -12 : -15) == z[i]);
+        }
+        rng.nearest_only = 1;
+        itr_noise_i16_ref(&a);
+        for (int i = 0; i < N; i++) {
+            assert_int_equal(y[i], 0);
+        }
+    }
+}
+
+/** Kolmogorov's distance of 40,000 numbers from the distribution, whose 99.9 % quantile is 1.95
+ * over the root of their number; means and variances within four standard deviations. */
+static void noise_has_its_distribution(void **state)
+{
+    (void)state;
+    enum { N = 40000, BINS = 512 };
+    static int16_t y[N];
+    for (int normal = 0; normal < 2; normal++) {
+        const itr_rng rng = {.seed = 5};
+        itr_noise_args a = {.y = y, .n = N, .normal = normal, .site = 7, .rng = (itr_rng *)&rng};
+        double sum = 0, squares = 0, worst = 0;
+        int below[BINS] = {0}, count = 0;
+        itr_noise_i16_ref(&a);
+        for (int i = 0; i < N; i++) {
+            const double x = ldexp(y[i], normal ? -12 : -15);
+            sum += x;
+            squares += x * x;
+            below[(y[i] + 32768) / 128]++;
+        }
+        for (int k = 0; k < BINS; k++) {
+            count += below[k];
+            const double edge = ldexp((k + 1) * 128 - 32768, normal ? -12 : -15);
+            const double want = normal ? erfc(-edge * sqrt(192.0 / 386)) / 2 : (edge + 1) / 2;
+            worst = fmax(worst, fabs((double)count / N - want));
+        }
+        const double variance = normal ? 193.0 / 192 : 1.0 / 3, fourth = normal ? 2 : 4.0 / 45;
+        assert_true(worst < 1.95 / sqrt(N));
+        assert_true(fabs(sum / N) < 4 * sqrt(variance / N));
+        assert_true(fabs(squares / N - variance) < 4 * sqrt(fourth / N));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -107,6 +174,8 @@ int main(void)
         cmocka_unit_test(fill_places_words),
         cmocka_unit_test(fill_agrees_with_definition),
         cmocka_unit_test(dropout_keeps_by_upper_bits),
+        cmocka_unit_test(noise_is_that_of_the_definition),
+        cmocka_unit_test(noise_has_its_distribution),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
