@@ -7,7 +7,7 @@
  */
 
 /** The portable kernel keeps its stack small and does without. */
-enum { MOST_SLICES = ITR_REQUANT_NARROW ? 1024 : 1, MOST_ROW = 512 };
+enum { MOST_SLICES = ITR_REQUANT_NARROW ? 1024 : 1, MOST_ROW = 512, SHORT_ROW = 64 };
 
 /** What a slice's lines have of their own. */
 typedef struct row {
@@ -83,16 +83,10 @@ static row_place row_at(const rows *r, int64_t i)
     return p;
 }
 
-/** The line of the row at p, from element i of the result on; how long it is, at most `limit`. */
-static int next_row(const rows *r, row_place *p, int64_t i, int limit, line *l)
+/** Goes on by what is left of the row, at most `limit` elements, which it returns. */
+static int pass_row(const rows *r, row_place *p, int limit)
 {
-    const row *own = &r->of[p->slice];
     const int left = (int)(r->size - p->at), n = left < limit ? left : limit;
-    for (int k = 0; k < 2; k++) {
-        l->p[k].x = (const unsigned char *)r->first.p[k].x + i * r->first.p[k].width;
-        l->p[k].f = own->f[k];
-    }
-    l->number = own->number;
     p->at += n;
     if (p->at == r->size) {
         p->at = 0;
@@ -101,6 +95,66 @@ static int next_row(const rows *r, row_place *p, int64_t i, int limit, line *l)
     return n;
 }
 
+/** The line of the row at p, from element i of the result on; how long it is, at most `limit`. */
+static int next_row(const rows *r, row_place *p, int64_t i, int limit, line *l)
+{
+    const row *own = &r->of[p->slice];
+    for (int k = 0; k < 2; k++) {
+        l->p[k].x = (const unsigned char *)r->first.p[k].x + i * r->first.p[k].width;
+        l->p[k].f = own->f[k];
+    }
+    l->number = own->number;
+    return pass_row(r, p, limit);
+}
+
+static void load_piece(const piece *p, int64_t i, int n, int32_t *x)
+{
+    if (p->width == 1) {
+        load_i8(x, p->x, i, 1, n);
+    } else if (p->width == 2) {
+        load_i16(x, p->x, i, 1, n);
+    } else {
+        load_i32(x, p->x, i, 1, n);
+    }
+}
+
+/**
+ * v[j] += the sum and `more` for elements i + j, n <= BLOCK. Rows that are shorter than a vector of
+ * bytes would be added element by element, so the bytes of all are made words first.
+ */
+#define DEFINE_ADD_ROWS(bits, type, shl)                                                           \
+    static void add_rows##bits(const rows *r, int64_t i, int n, int64_t more, type *restrict v)    \
+    {                                                                                              \
+        int32_t x[2][BLOCK];                                                                       \
+        const int ga = r->first.p[0].gap, gb = r->first.p[1].gap;                                  \
+        row_place p = row_at(r, i);                                                                \
+        for (int k = 0; k < r->first.pieces; k++) {                                                \
+            load_piece(&r->first.p[k], i, n, x[k]);                                                \
+        }                                                                                          \
+        for (int at = 0; at < n;) {                                                                \
+            const row *own = &r->of[p.slice];                                                      \
+            const type fa = own->f[0], fb = own->f[1], number = (type)(own->number + more);        \
+            const int end = at + pass_row(r, &p, n - at);                                          \
+            if (r->first.pieces == 2) {                                                            \
+                for (int j = at; j < end; j++) {                                                   \
+                    v[j] += shl(x[0][j] * fa, ga) + shl(x[1][j] * fb, gb) + number;                \
+                }                                                                                  \
+            } else {                                                                               \
+                const int last = r->first.pieces == 1 ? end : at;                                  \
+                for (int j = at; j < last; j++) {                                                  \
+                    v[j] += shl(x[0][j] * fa, ga) + number;                                        \
+                }                                                                                  \
+                for (int j = last; j < end; j++) {                                                 \
+                    v[j] += number;                                                                \
+                }                                                                                  \
+            }                                                                                      \
+            at = end;                                                                              \
+        }                                                                                          \
+    }
+#define NO_GAP(x, gap) ((void)(gap), (x)) /* sums of 32 bits have it in their factors */
+DEFINE_ADD_ROWS(32, int32_t, NO_GAP)
+DEFINE_ADD_ROWS(64, int64_t, itr_shl64)
+
 /** v[j] = (v[j] + the sum) >> shift for elements i + j, where `fresh` without what v held. */
 #define DEFINE_ROUND_ROWS(bits)                                                                    \
     static void round_rows##bits(const rows *r, int64_t i, int n, int64_t half, bool fresh,        \
@@ -108,6 +162,14 @@ static int next_row(const rows *r, row_place *p, int64_t i, int limit, line *l)
     {                                                                                              \
         row_place p = row_at(r, i);                                                                \
         line l = r->first;                                                                         \
+        if (r->size < SHORT_ROW) {                                                                 \
+            memset(v, 0, fresh ? (size_t)n * sizeof *v : 0);                                       \
+            add_rows##bits(r, i, n, half, v);                                                      \
+            for (int j = 0; j < n; j++) {                                                          \
+                v[j] = itr_floor_shift##bits(v[j], shift);                                         \
+            }                                                                                      \
+            return;                                                                                \
+        }                                                                                          \
         for (int done = 0; done < n;) {                                                            \
             const int m = next_row(r, &p, i + done, n - done, &l);                                 \
             l.number += half;                                                                      \
@@ -118,18 +180,41 @@ static int next_row(const rows *r, row_place *p, int64_t i, int limit, line *l)
 DEFINE_ROUND_ROWS(32)
 DEFINE_ROUND_ROWS(64)
 
+/** The range of elements i to i + n, n <= BLOCK, of short rows. */
+static range short_rows_range(const rows *r, bool fits32, int64_t i, int n)
+{
+    int64_t found[2];
+    if (fits32) {
+        int32_t v[BLOCK];
+        memset(v, 0, (size_t)n * sizeof *v);
+        add_rows32(r, i, n, 0, v);
+        extremes32(v, n, found);
+    } else {
+        int64_t v[BLOCK];
+        memset(v, 0, (size_t)n * sizeof *v);
+        add_rows64(r, i, n, 0, v);
+        extremes64(v, n, found);
+    }
+    return range_of(found[0], found[1]);
+}
+
 /** The range of elements [begin, end). */
 static range rows_range(const rows *r, bool fits32, int64_t begin, int64_t end)
 {
     range found = {0, 0};
     row_place p = row_at(r, begin);
     line l = r->first;
-    for (int64_t i = begin; i < end;) {
-        const int n = next_row(r, &p, i, end - i < MOST_ROW ? (int)(end - i) : MOST_ROW, &l);
-        const range own = line_range(&l, fits32, n);
+    for (int64_t i = begin, n; i < end; i += n) {
+        range own;
+        if (r->size < SHORT_ROW) {
+            n = end - i < BLOCK ? end - i : BLOCK;
+            own = short_rows_range(r, fits32, i, (int)n);
+        } else {
+            n = next_row(r, &p, i, end - i < MOST_ROW ? (int)(end - i) : MOST_ROW, &l);
+            own = line_range(&l, fits32, (int)n);
+        }
         found.low = own.low < found.low ? own.low : found.low;
         found.high = own.high > found.high ? own.high : found.high;
-        i += n;
     }
     return found;
 }
