@@ -10,7 +10,9 @@
  *   weight `/a/MatMul` has;
  * - the modules that torch.export notes at each node ("pkg.torch.onnx.name_scopes"): where a node
  * of module `a.norm1` takes `a.norm1.bias`, the same operand of the same operator in `b.norm1` is
- *   `b.norm1.bias`, if the model has none of this name.
+ *   `b.norm1.bias`, if the model has none of this name. A vector called bias is one of any module
+ *   that adds it, by whichever operator: a linear layer's and a normalisation's zeros are equal
+ * too.
  *
  * What a model shares by intent is used by one module, by another operator (an embedding as the
  * last product), or below the module that owns it: that stays one tensor.
@@ -166,6 +168,31 @@ static bool is_within(const char *name, const char *of)
     return n > 0 && strncmp(name, of, n) == 0 && (name[n] == '.' || name[n] == '\0');
 }
 
+/** Whether operand u takes a bias: an addend, or the third of an operator that has a weight. */
+static bool takes_bias(const use *u)
+{
+    static const char *const with_weight[] = {"Gemm",
+                                              "Conv",
+                                              "ConvTranspose",
+                                              "LayerNormalization",
+                                              "BatchNormalization",
+                                              "InstanceNormalization",
+                                              "GroupNormalization"};
+    const char *type = itc_onnx_text(u->node->op_type);
+    for (size_t i = 0; i < sizeof with_weight / sizeof with_weight[0]; i++) {
+        if (strcmp(type, with_weight[i]) == 0) {
+            return u->operand == 2;
+        }
+    }
+    return strcmp(type, "Add") == 0;
+}
+
+static bool same_place(const use *a, const use *b)
+{
+    return a->operand == b->operand &&
+           strcmp(itc_onnx_text(a->node->op_type), itc_onnx_text(b->node->op_type)) == 0;
+}
+
 static void part_modules(parter *p, const Onnx__TensorProto *t, const use *uses, int n)
 {
     const use *owner = NULL;
@@ -173,12 +200,13 @@ static void part_modules(parter *p, const Onnx__TensorProto *t, const use *uses,
         owner = is_within(t->name, uses[i].module) ? &uses[i] : NULL;
     }
     const int before = p->n_added;
+    const bool is_bias = owner && t->n_dims == 1 && takes_bias(owner) &&
+                         strcmp(t->name + strlen(owner->module), ".bias") == 0;
     for (int i = 0; owner && i < n; i++) {
         const use *u = &uses[i];
         const bool other = u->module[0] != '\0' && !is_within(t->name, u->module) &&
                            !is_within(u->module, owner->module);
-        if (!other || u->operand != owner->operand ||
-            strcmp(itc_onnx_text(u->node->op_type), itc_onnx_text(owner->node->op_type)) != 0) {
+        if (!other || !(same_place(u, owner) || (is_bias && takes_bias(u)))) {
             continue;
         }
         const char *name = itc_format(p->arena, "%s%s", u->module, t->name + strlen(owner->module));

@@ -133,6 +133,26 @@ static void what_is_shared_by_intent_stays(void **state)
     assert_int_equal(g->n_initializer, 2);
 }
 
+/* The zeros of a normalisation's bias and of those of linear layers; a product takes no bias. */
+static void biases_of_any_operator_are_parted(void **state)
+{
+    fixture *f = *state;
+    pair(f, "n.bias", 0.5f);
+    pair(f, "n.weight", 0.5f);
+    of_module(f, "LayerNormalization", "x n.weight n.bias", "g", "['', 'n', 'layer_norm']");
+    of_module(f, "Add", "g n.bias", "h", "['', 'l', 'linear']");
+    of_module(f, "Mul", "h n.bias", "i", "['', 'm', 'mul']");
+    of_module(f, "Add", "i n.weight", "j", "['', 'k', 'add']");
+    of_module(f, "Add", "n.bias j", "y", "['', 'o', 'linear_1']");
+    const Onnx__GraphProto *g = read_back(f);
+    expect(g, 0, 2, "n.bias");
+    expect(g, 1, 1, "l.bias");
+    expect(g, 2, 1, "n.bias");
+    expect(g, 3, 1, "n.weight");
+    expect(g, 4, 0, "o.bias");
+    assert_int_equal(g->n_initializer, 4);
+}
+
 static void other_exporters_are_not_guessed_at(void **state)
 {
     fixture *f = *state;
@@ -218,6 +238,7 @@ int main(void)
         TEST(modules_have_their_own),
         TEST(names_below_the_module),
         TEST(what_is_shared_by_intent_stays),
+        TEST(biases_of_any_operator_are_parted),
         TEST(other_exporters_are_not_guessed_at),
         TEST(identities_become_what_they_stand_for),
         TEST(calls_of_a_module_share),
