@@ -4,8 +4,9 @@
  *
  * A Requant goes over its sum twice, to find its range and to round it. Where one operand alone
  * changes within a slice, the sum grows or falls with it, and its range is that at the operand's
- * extremes (NUMERICS.md, "Slices"). NormStats reads the same operand slice by slice; what it finds
- * on its way saves the Requants of xhat and of y a pass over it each.
+ * extremes; where others change as well, these may still say enough (NUMERICS.md, "Slices").
+ * NormStats reads the same operand slice by slice; what it finds on its way saves the Requants of
+ * xhat and of y a pass over it each.
  *
  *     %scale, %shift, … = NormStats(%x) {axes=[0, 2, 3]}
  *     %xhat = Requant(%x, %scale, %shift, _) {coef=[1, 1], pairs=1}

@@ -67,29 +67,30 @@ static bool is_one(itc_dim d)
     return d.size == 1 && !d.batch;
 }
 
-/** Whether v, broadcast to t, is the same all along the axes, and so is its exponent. */
-static bool repeats_along(const itc_value *v, const itc_type *t, uint32_t axes)
+/** Which axes of t, to which v broadcasts, v changes along. */
+static uint32_t changes_along(const itc_value *v, const itc_type *t)
 {
-    for (int i = 0; v && i < t->rank; i++) {
-        const int k = i - (t->rank - v->type.rank);
-        if ((axes >> i & 1) != 0 && k >= 0 && !is_one(v->type.dim[k])) {
-            return false;
-        }
+    uint32_t axes = 0;
+    for (int i = 0; v && i < v->type.rank; i++) {
+        axes |= is_one(v->type.dim[i]) ? 0 : (uint32_t)1 << (i + t->rank - v->type.rank);
     }
-    return true;
+    return axes;
 }
 
-/** Whether the sum changes along these axes of the result with x of that term alone. */
-static bool only_term_changes(const itc_node *n, int term, uint32_t axes)
+/** Whether all along slices that go along these axes of the result the factors and the exponents of
+ * all terms are the same, so that the extremes of a term bound the sum. */
+static bool is_even_along(const itc_node *n, uint32_t axes)
 {
-    const itc_type *t = &n->out[0]->type, *x = &n->in[term * requant_step(n)]->type;
-    const int own = x->exp_axis + t->rank - x->rank;
-    bool only =
-        axes != 0 && !itc_attr_find(n, "boxes") && !(x->exp_axis >= 0 && (axes >> own & 1) != 0);
-    for (int i = 0; i < requant_operands(n) && only; i++) {
-        only = i == term * requant_step(n) || repeats_along(n->in[i], t, axes);
+    const itc_type *t = &n->out[0]->type;
+    bool even = axes != 0 && !itc_attr_find(n, "boxes");
+    for (int i = 0; i < requant_operands(n) && even; i++) {
+        const itc_value *v = n->in[i];
+        const int own = v ? v->type.exp_axis + t->rank - v->type.rank : -1;
+        const bool factor = requant_step(n) == 2 && i % 2 == 1;
+        even = !(factor && (changes_along(v, t) & axes) != 0) &&
+               !(v && v->type.exp_axis >= 0 && (axes >> own & 1) != 0);
     }
-    return only;
+    return even;
 }
 
 /** The axes of the result along which slices of operand x go, from those of x. */
@@ -115,7 +116,7 @@ static bool requant_take(itc_graph *g, itc_node *n, itc_value *x, uint32_t axes,
         term++;
     }
     if (term * step >= count || n->n_in > count || x->kind != ITC_VALUE_NODE ||
-        !only_term_changes(n, term, of_result)) {
+        !is_even_along(n, of_result)) {
         return false;
     }
     if (found) {
@@ -157,8 +158,8 @@ static itc_status requant_extremes(itc_graph *g, const itc_node *n, int *term, u
     for (int i = 0; x && i < x->type.rank; i++) {
         own |= (*axes >> (i + n->out[0]->type.rank - x->type.rank) & 1) << i;
     }
-    if (!x || !found || !only_term_changes(n, (int)of, *axes) ||
-        !itc_extremes_type(&x->type, own, &want) || !itc_type_equal(&found->type, &want)) {
+    if (!x || !found || !is_even_along(n, *axes) || !itc_extremes_type(&x->type, own, &want) ||
+        !itc_type_equal(&found->type, &want)) {
         return itc_error(g->ctx, n, ITC_SHAPE, "E0251",
                          "operand \"%s\" is not the extremes of a term along these axes",
                          found ? found->name : "_");

@@ -107,7 +107,15 @@ static itc_status sum_to_emit(itc_emit *e, const itc_node *n)
     itc_arg_shape(e, "shape", x->rank, x->dim);
     itc_arg_int(e, "rank", x->rank);
     itc_arg_int(e, "reduce_mask", mask);
+    itc_arg_ptr(e, "extremes", n->n_out > 1 ? n->out[1] : NULL);
     return ITC_OK;
+}
+
+static itc_value *sum_to_extremes(itc_graph *g, const itc_node *n, uint32_t *axes)
+{
+    itc_dim terms;
+    const bool mantissas = n->in[0]->type.bits > 0;
+    return mantissas && reduced(g, n, &n->in[0]->type, axes, &terms) == ITC_OK ? n->in[0] : NULL;
 }
 
 /** A product that nobody else needs is summed exactly: ReduceDot. */
@@ -152,11 +160,12 @@ const itc_op_def itc_op_ReduceSumTo = {
     .in_min = 1,
     .in_max = 1,
     .out_min = 1,
-    .out_max = 1,
+    .out_max = 2,
     .flags = ITC_OP_INTERNAL | ITC_OP_SUM,
     .attrs = sum_to_attrs,
-    .summary = "sum over axes: the gradient of broadcasting",
+    .summary = "sum over axes: the gradient of broadcasting; extremes of what is summed",
     .infer = sum_to_infer,
+    .extremes_of = sum_to_extremes,
     .grad = sum_to_grad,
     .demand = ITC_DEMAND_OPERAND,
     .lower = sum_to_lower,

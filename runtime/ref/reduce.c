@@ -2,7 +2,7 @@
  * Sums over axes.
  *
  * Shapes   x `shape`, dense; y the axes whose bit of reduce_mask is 0, dense (a sum over no
- *          element is 0)
+ *          element is 0); extremes (or none) [2, y's elements], not written where sums are empty
  * Units    y at x's exponent
  * Range    exact; for an i32 result the plan proves count * 127 < 2^31
  * Aliasing y overlaps nothing

@@ -1,19 +1,27 @@
 /**
- * The range of a sum without looking at all of it (requant_sum.h). Where one term alone changes
- * within a slice, by a factor that is the same all along, the sum grows or falls with that term's
- * x: its extremes are those at the extremes of x, which the kernel that made x, or a kernel that
- * read it, has found on its way.
+ * The range of a sum without looking at all of it (requant_sum.h). Of one term the extremes of x in
+ * each slice are known, from the kernel that made x or one that has read it; f and c are the same
+ * all along a slice. Where nothing else changes there, the sum grows or falls with that x:
  *
- *     x * f + g, f and g of the slice:   max |V| = max over the slices of |V(least)|, |V(greatest)|
+ *     V = x f + g:       max |V| = max over the slices of |V(least x)|, |V(greatest x)|
  *
- * So the first pass goes over two elements a slice instead of all, and finds the same. Where terms
- * are rounded at random before they are added, elements with the same x differ, and it cannot.
+ * Where others change as well, their bits bound them, and so the extremes of x say between which
+ * numbers max |V| lies:
+ *
+ *     V = x f + g + z:   max |V| <= max |x f + g| + |z|,  max |V| >= max |x f + g| - |z|
+ *
+ * with the maxima over slices and extremes, |z| each slice's bound. Often both give one exponent:
+ * in the gradient of a normalisation, what depends on x is small. Then the first pass goes over
+ * two elements a slice instead of all. Where terms are rounded at random before they are added,
+ * elements with the same x differ, and it cannot.
  */
 
 /** A sum over the extremes of slices. */
 typedef struct slices {
     itr_requant_args a;
     itr_term term[2 * MAX_TERMS]; /**< the terms, and their factors behind them */
+    int64_t bound[MAX_TERMS];     /**< x of terms that change along a slice */
+    uint32_t changes;             /**< those terms, a bit each */
 } slices;
 
 /** t without the axes that slices go along, where it repeats. */
@@ -28,6 +36,29 @@ static itr_term term_of_slices(const itr_requant_args *a, const itr_term *t)
     return r;
 }
 
+/** Term t of a sum over slices; x is its bound where it changes along them. */
+static void add_slices_term(const itr_requant_args *a, slices *s, int t)
+{
+    const itr_term *own = &a->terms[t];
+    bool changes = false;
+    s->term[t] = term_of_slices(a, own);
+    if (own->f) {
+        s->term[MAX_TERMS + t] = term_of_slices(a, own->f);
+        s->term[t].f = &s->term[MAX_TERMS + t];
+    }
+    for (int i = 0; i < a->rank; i++) {
+        changes =
+            changes || ((a->extremes_axes >> i & 1) != 0 && own->stride[i] != 0 && a->shape[i] > 1);
+    }
+    if (changes && t != a->extremes_term) {
+        s->changes |= (uint32_t)1 << t;
+        s->bound[t] = itr_shl64(1, own->bits) - 1;
+        s->term[t].x = &s->bound[t];
+        s->term[t].dtype = ITR_I64;
+        memset(s->term[t].stride, 0, sizeof s->term[t].stride);
+    }
+}
+
 /** One of the axes that a slice goes along has two elements, the extremes; the others have one. */
 static void slices_of(const itr_requant_args *a, slices *s)
 {
@@ -35,12 +66,9 @@ static void slices_of(const itr_requant_args *a, slices *s)
     int pair = 0;
     s->a = *a;
     s->a.terms = s->term;
+    s->changes = 0;
     for (int t = 0; t < a->terms_count; t++) {
-        s->term[t] = term_of_slices(a, &a->terms[t]);
-        if (a->terms[t].f) {
-            s->term[MAX_TERMS + t] = term_of_slices(a, a->terms[t].f);
-            s->term[t].f = &s->term[MAX_TERMS + t];
-        }
+        add_slices_term(a, s, t);
     }
     itr_term *x = &s->term[a->extremes_term];
     x->x = a->extremes;
@@ -57,12 +85,61 @@ static void slices_of(const itr_requant_args *a, slices *s)
     x->stride[pair] = n;
 }
 
-/** Some term is rounded by random numbers, which differ along a slice. */
-static bool rounds_at_random(const sum *s)
+/** The terms of the sum that change along slices, a bit each in the order of s->op; false: some
+ * term is rounded at random, or one of those at all. */
+static bool changing_terms(const slices *by, const sum *s, uint32_t *changing)
 {
-    bool any = false;
+    *changing = 0;
     for (int t = 0; t < s->terms; t++) {
-        any = any || s->op[t].e_min < s->e;
+        const operand *o = &s->op[t];
+        const bool changes = (by->changes >> (o->draw - 1) & 1) != 0;
+        if (o->e_min < s->e && (s->mode.stochastic || changes)) {
+            return false;
+        }
+        *changing |= changes ? (uint32_t)1 << t : 0;
     }
-    return any && s->mode.stochastic;
+    return true;
+}
+
+/** v[i] = the sum of |terms whose bit is set| of a joint run. */
+static void add_sizes(const sum *s, const cursor *c, uint32_t which, int n, int64_t *v)
+{
+    memset(v, 0, (size_t)n * sizeof *v);
+    for (int t = 0; t < s->terms; t++) {
+        int64_t own[BLOCK];
+        if ((which >> t & 1) != 0) {
+            memset(own, 0, (size_t)n * sizeof *own);
+            add_terms64(s, c, (uint32_t)1 << t, c->i, own);
+            for (int i = 0; i < n; i++) {
+                v[i] += (int64_t)itr_abs64(own[i]);
+            }
+        }
+    }
+}
+
+/** The largest magnitude of the sum is at least `low` and at most `high`. False: see above. */
+static bool slice_bounds(const slices *by, const sum *s, uint64_t *low, uint64_t *high)
+{
+    uint32_t changing = 0;
+    cursor c;
+    *low = *high = 0;
+    if (!changing_terms(by, s, &changing)) {
+        return false;
+    }
+    start_at(s, 0, &c);
+    while (s->terms > 0 && c.i < s->n) {
+        int64_t v[BLOCK], size[BLOCK];
+        const int64_t left = s->n - c.i;
+        const int n = joint_run(s, &c, left < BLOCK ? (int)left : BLOCK);
+        memset(v, 0, (size_t)n * sizeof *v);
+        add_terms64(s, &c, ~changing, c.i, v);
+        add_sizes(s, &c, changing, n, size);
+        for (int i = 0; i < n; i++) {
+            const uint64_t own = itr_abs64(v[i]), other = (uint64_t)size[i];
+            *high = own + other > *high ? own + other : *high;
+            *low = own > other && own - other > *low ? own - other : *low;
+        }
+        c.i += n;
+    }
+    return true;
 }

@@ -371,8 +371,11 @@ static mode mode_of(itr_rng *rng, int32_t site, int32_t rounding, bool optimizer
     return m;
 }
 
-/** The terms, in all[], and the sum of those that are not zero, as `few` says where it is given. */
-static void begin_sum(const itr_requant_args *a, const operand *few, operand *all, sum *s)
+/** What is known of whether a term is 0 everywhere. */
+typedef enum zero_state { NOT_KNOWN, IS_ZERO, NOT_ZERO } zero_state;
+
+/** The terms, in all[], and the sum of those that are not zero; zero[] says which they are. */
+static void begin_sum(const itr_requant_args *a, zero_state *zero, operand *all, sum *s)
 {
     s->mode = mode_of(a->rng, a->site, a->rounding, a->optimizer != 0);
     s->mode.limit = a->rule == ITR_RULE_BITLENGTH ? (int32_t)itr_limit(a->bits) : 0;
@@ -384,9 +387,11 @@ static void begin_sum(const itr_requant_args *a, const operand *few, operand *al
     for (int t = 0; t < a->terms_count && s->n > 0; t++) {
         operand *o = &all[t];
         *o = operand_of(&a->terms[t], a->rank, a->shape, (uint32_t)t + 1);
-        /* a zero operand's exponent means nothing; alone, it need not be looked for */
-        o->zero = few ? few[t].zero : o->zero || (a->terms_count > 1 && is_zero(o));
-        if (!o->zero) {
+        if (zero[t] == NOT_KNOWN) {
+            /* a zero operand's exponent means nothing; alone, it need not be looked for */
+            zero[t] = o->zero || (a->terms_count > 1 && is_zero(o)) ? IS_ZERO : NOT_ZERO;
+        }
+        if (zero[t] == NOT_ZERO) {
             s->op[s->terms++] = *o;
         }
     }
@@ -395,36 +400,47 @@ static void begin_sum(const itr_requant_args *a, const operand *few, operand *al
     s->narrow = ITR_REQUANT_NARROW && !s->fits32 && s->terms > 0 && narrow_order(s);
 }
 
-/** As begin_sum and find_shift, by the extremes of a term. False: they do not say it. */
-static bool shift_by_slices(const itr_requant_args *a, operand *all, sum *s, uint64_t *max,
+/** The result's shift by the extremes of a term, and a bound of the largest magnitude (0: the sum
+ * is 0 everywhere). False: they do not say it; zero[] is known all the same. */
+static bool shift_by_slices(const itr_requant_args *a, zero_state *zero, sum *s, uint64_t *max,
                             int *shift)
 {
-    operand few[MAX_TERMS];
+    operand all[MAX_TERMS];
     slices by;
+    uint64_t low = 0;
     slices_of(a, &by);
-    begin_sum(&by.a, NULL, few, s);
-    if (s->n == 0 || rounds_at_random(s)) {
+    for (int t = 0; t < a->terms_count; t++) {
+        if ((by.changes >> t & 1) != 0) { /* its bound is not 0 */
+            const operand o = operand_of(&a->terms[t], a->rank, a->shape, (uint32_t)t + 1);
+            zero[t] = o.zero || is_zero(&o) ? IS_ZERO : NOT_ZERO;
+        }
+    }
+    begin_sum(&by.a, zero, all, s);
+    if (!slice_bounds(&by, s, &low, max)) {
         return false;
     }
-    *max = find_shift(&by.a, s, shift);
-    begin_sum(a, few, all, s);
-    return true;
+    *shift = *max > 0 ? result_shift(a, s, *max) : 0;
+    return low == *max || (low > 0 && result_shift(a, s, low) == *shift);
 }
 
 /** First pass. False: the sum is 0 everywhere and has been stored. `r` lives as long as `s`. */
 static bool prepare(const itr_requant_args *a, size_t width, rows *r, sum *s, int *shift)
 {
     operand all[MAX_TERMS];
+    zero_state zero[MAX_TERMS] = {NOT_KNOWN};
     uint64_t max = 0;
-    if (!a->extremes || !shift_by_slices(a, all, s, &max, shift)) {
-        begin_sum(a, NULL, all, s);
-        s->rows = rows_of(s, r) ? r : NULL;
-        max = s->n > 0 ? find_shift(a, s, shift) : 0;
-    } else if (max > 0) {
-        s->rows = rows_of(s, r) ? r : NULL;
+    int64_t n = 1;
+    for (int i = 0; i < a->rank; i++) {
+        n *= a->shape[i];
+    }
+    const bool known = n > 0 && a->extremes && shift_by_slices(a, zero, s, &max, shift);
+    begin_sum(a, zero, all, s);
+    s->rows = n > 0 && rows_of(s, r) ? r : NULL;
+    if (!known) {
+        max = n > 0 ? find_shift(a, s, shift) : 0;
     }
     if (max == 0) {
-        if (s->n > 0) {
+        if (n > 0) {
             store_zero(a, all, s->n, width);
         }
         return false;
@@ -438,7 +454,7 @@ static bool prepare(const itr_requant_args *a, size_t width, rows *r, sum *s, in
 /**
  * y = the sum of terms c_i * x_i * f_i * 2^e_i, rounded to mantissas of `bits` (8, 16, 32, or
  * fewer) at one exponent *e_y: two passes, the largest magnitude, then the rounding. The first is
- * one over slices where a term's extremes are given.
+ * one over slices where a term's extremes are given and say enough.
  *
  * Shapes   y `shape`, dense; x_i and f_i (or none) by strides, 0 repeats; extremes (or none)
  *          [2, slices] of one term, see kernels.def

@@ -116,7 +116,7 @@ static void repeat_along(itr_term *t, uint32_t axes)
     }
 }
 
-/** All but one term repeat along some axes; the extremes of that one. */
+/** The extremes of a term along some axes, along which factors repeat, and most of the others. */
 static void find_extremes(itr_requant_args *a, itr_term *terms)
 {
     itr_term *t = &terms[a->extremes_term = (int32_t)random_in(0, a->terms_count - 1)];
@@ -126,10 +126,17 @@ static void find_extremes(itr_requant_args *a, itr_term *terms)
     a->extremes_axes = (int32_t)random_in(1, (1 << RANK) - 1);
     for (int k = 0; k < a->terms_count; k++) {
         const itr_term own = terms[k];
+        const bool changes = &terms[k] == t || random_in(0, 3) == 0;
         repeat_along(&terms[k], (uint32_t)a->extremes_axes);
-        memcpy(terms[k].stride, own.stride, &terms[k] == t ? sizeof own.stride : 0);
+        memcpy(terms[k].stride, own.stride, changes ? sizeof own.stride : 0);
         if (own.f) {
             repeat_along(&factors[k], (uint32_t)a->extremes_axes);
+        }
+    }
+    for (int k = 0; k < a->terms_count; k++) {
+        if (&terms[k] != t && random_in(0, 3) == 0) { /* takes away where the term is large */
+            terms[k] = *t;
+            terms[k].c = (itr_scalar){-t->c.m, t->c.e - (int32_t)random_in(1, 5)};
         }
     }
     for (int i = 0; i < RANK; i++) {

@@ -19,6 +19,9 @@ static int16_t x16[MAX];
 static float xf[MAX], yf[MAX];
 static int32_t y32[MAX];
 static int64_t y64[MAX], want[MAX];
+static int8_t low[MAX], high[MAX], extremes8[2 * MAX];
+static int16_t extremes16[2 * MAX];
+static bool fresh[MAX];
 
 static int64_t random_shape(uint64_t *seed, int rank, int64_t *shape)
 {
@@ -57,9 +60,13 @@ static void reduce_random_shapes(void **state)
         a.reduce_mask = (int32_t)between(&seed, 0, (1 << a.rank) - 1);
         int64_t kept = 0;
         memset(want, 0, sizeof want);
+        memset(fresh, true, sizeof fresh);
         for (int64_t i = 0; i < n; i++) {
             x8[i] = (int8_t)between(&seed, -127, 127);
             const int64_t at = kept_index(&a, i);
+            low[at] = fresh[at] || x8[i] < low[at] ? x8[i] : low[at];
+            high[at] = fresh[at] || x8[i] > high[at] ? x8[i] : high[at];
+            fresh[at] = false;
             want[at] += x8[i];
             kept = at + 1 > kept ? at + 1 : kept;
             xf[i] = x8[i];
@@ -67,8 +74,10 @@ static void reduce_random_shapes(void **state)
         }
         a.x = x8;
         a.y = y32;
+        a.extremes = extremes8;
         itr_reduce_sum_i8i32_ref(&a);
         a.y = y64;
+        a.extremes = NULL;
         itr_reduce_sum_i8i64_ref(&a);
         a.x = xf;
         a.y = yf;
@@ -76,12 +85,15 @@ static void reduce_random_shapes(void **state)
         for (int64_t i = 0; i < kept; i++) {
             assert_true(y32[i] == want[i] && y64[i] == want[i]);
             assert_true((double)yf[i] == (double)want[i]);
+            assert_true(extremes8[i] == low[i] && extremes8[kept + i] == high[i]);
         }
         a.x = x16;
         a.y = y64;
+        a.extremes = extremes16;
         itr_reduce_sum_i16i64_ref(&a);
         for (int64_t i = 0; i < kept; i++) {
             assert_true(y64[i] == 257 * want[i]);
+            assert_true(extremes16[i] == 257 * low[i] && extremes16[kept + i] == 257 * high[i]);
         }
     }
 }
