@@ -80,20 +80,28 @@ static void add_squares(sums *s, uint64_t part)
     s->high += s->low < part;
 }
 
-/** Blocks of 4 squares fit 64 bits whatever |x| < 2^31 is; of i8 and i16 far more. */
+/** The sums of a slice lie where its numbers will, until all of them are complete. */
+static sums *sums_of(const itr_norm_stats_args *a, int64_t slice)
+{
+    return (sums *)(void *)((int64_t *)a->work + slice * WORK_NUMBERS * 2);
+}
+
+/** Slices [begin, end), in the order in which they lie in memory: one plane of each, then the next.
+ * Blocks of 4 squares fit 64 bits whatever |x| < 2^31 is; of i8 and i16 far more. */
 #define DEFINE_SUMS(name, type, block)                                                             \
-    static sums name(const itr_norm_stats_args *a, int64_t slice)                                  \
+    static void name(const itr_norm_stats_args *a, int64_t begin, int64_t end)                     \
     {                                                                                              \
-        const type *const first = (const type *)a->x + slice * a->inner;                           \
-        sums s = {.least = *first, .greatest = *first};                                            \
-        for (int64_t o = 0; o < a->outer; o++) {                                                   \
-            const type *x = first + o * a->slices * a->inner;                                      \
+        for (int64_t k = 0; k < a->outer * (end - begin); k++) {                                   \
+            const int64_t slice = begin + k % (end - begin), o = k / (end - begin);                \
+            const type *x = (const type *)a->x + (o * a->slices + slice) * a->inner;               \
+            sums s = {.least = *x, .greatest = *x};                                                \
+            s = o > 0 ? *sums_of(a, slice) : s;                                                    \
             for (int64_t i = 0; i < a->inner; i += (block)) {                                      \
-                const int64_t end = a->inner - i < (block) ? a->inner : i + (block);               \
+                const int64_t n = a->inner - i < (block) ? a->inner : i + (block);                 \
                 int64_t sum = 0;                                                                   \
                 uint64_t squares = 0;                                                              \
                 type least = x[i], greatest = x[i];                                                \
-                for (int64_t j = i; j < end; j++) {                                                \
+                for (int64_t j = i; j < n; j++) {                                                  \
                     sum += x[j];                                                                   \
                     squares += (uint64_t)((int64_t)x[j] * x[j]);                                   \
                     least = x[j] < least ? x[j] : least;                                           \
@@ -104,8 +112,8 @@ static void add_squares(sums *s, uint64_t part)
                 s.greatest = greatest > s.greatest ? greatest : s.greatest;                        \
                 add_squares(&s, squares);                                                          \
             }                                                                                      \
+            *sums_of(a, slice) = s;                                                                \
         }                                                                                          \
-        return s;                                                                                  \
     }
 DEFINE_SUMS(sums_i8, int8_t, 1 << 20)
 DEFINE_SUMS(sums_i16, int16_t, 1 << 20)
@@ -183,23 +191,24 @@ static void put_extremes(const itr_norm_stats_args *a, size_t width, int64_t sli
     }
 }
 
-/** Sums of a slice by the type of x, and by its bits. */
+/** Slices [begin, end) by the type of x, and by its bits. */
 static void stats_part(void *user, int64_t begin, int64_t end, size_t width,
-                       sums (*sums_of)(const itr_norm_stats_args *, int64_t))
+                       void (*sum)(const itr_norm_stats_args *, int64_t, int64_t))
 {
     const itr_norm_stats_args *a = (const itr_norm_stats_args *)user;
+    sum(a, begin, end);
     for (int64_t i = begin; i < end; i++) {
-        const sums s = sums_of(a, i);
+        const sums s = *sums_of(a, i);
         put_slice(a, i, s);
         put_extremes(a, width, i, &s);
     }
 }
 
 /** Threads share the slices. */
-#define DEFINE_STATS(suffix, type, sums_of)                                                        \
+#define DEFINE_STATS(suffix, type, sum)                                                            \
     static void part_##suffix(void *user, int64_t begin, int64_t end)                              \
     {                                                                                              \
-        stats_part(user, begin, end, sizeof(type), sums_of);                                       \
+        stats_part(user, begin, end, sizeof(type), sum);                                           \
     }
 DEFINE_STATS(i8, int8_t, sums_i8)
 DEFINE_STATS(i16, int16_t, sums_i16)

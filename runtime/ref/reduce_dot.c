@@ -10,8 +10,9 @@
  */
 #include "../kernel.h"
 
-/** Products that are worth a thread. */
-enum { GRAIN = 16384 };
+/** Products that are worth a thread; sums that are added up side by side, so that operands are
+ * read as they lie in memory. */
+enum { GRAIN = 16384, TILE = 128 };
 
 /** Loops over some axes; axis 0 is the fastest. */
 typedef struct loops {
@@ -122,18 +123,21 @@ static bool loops_of(const itr_reduce_dot_args *v, loops *kept, loops *summed, b
         bool nothing = false;                                                                      \
         type_y *y = (type_y *)v->y;                                                                \
         loops_of(v, &kept, &summed, &nothing);                                                     \
-        seek(&kept, begin);                                                                        \
-        for (int64_t i = begin; i < end; i++) {                                                    \
-            int64_t sum = 0;                                                                       \
+        for (int64_t i = begin; i < end; i += TILE) {                                              \
+            const int64_t n = end - i < TILE ? end - i : TILE;                                     \
+            int64_t sum[TILE] = {0};                                                               \
             do {                                                                                   \
-                if (!nothing) {                                                                    \
-                    sum += name##_run((const type_a *)v->a + kept.a + summed.a,                    \
-                                      (const type_b *)v->b + kept.b + summed.b, summed.size[0],    \
-                                      summed.a_step[0], summed.b_step[0]);                         \
+                seek(&kept, i);                                                                    \
+                for (int64_t j = 0; j < n && !nothing; j++) {                                      \
+                    sum[j] += name##_run((const type_a *)v->a + kept.a + summed.a,                 \
+                                         (const type_b *)v->b + kept.b + summed.b, summed.size[0], \
+                                         summed.a_step[0], summed.b_step[0]);                      \
+                    next(&kept, 0);                                                                \
                 }                                                                                  \
             } while (next(&summed, 1));                                                            \
-            y[i] = (type_y)sum;                                                                    \
-            next(&kept, 0);                                                                        \
+            for (int64_t j = 0; j < n; j++) {                                                      \
+                y[i + j] = (type_y)sum[j];                                                         \
+            }                                                                                      \
         }                                                                                          \
     }                                                                                              \
     void ITR_KERNEL(reduce_dot_##name)(const itr_reduce_dot_args *v)                               \
