@@ -31,6 +31,7 @@ enum {
     WINDOW_BLOCKS = 64,   /**< blocks of a line, times groups of four taps */
     WINDOW_PHASES = 4,    /**< of a stride, in the gradient for the input */
     WINDOW_FILTERS = 16,  /**< groups whose weights are prepared together */
+    WINDOW_AHEAD = 1024,  /**< bytes that are fetched ahead, where images are not read in pieces */
     WINDOW_WEIGHTS = 2048 /**< fours of weights, of those */
 };
 
@@ -43,8 +44,15 @@ typedef struct window_block {
 /** Lines of the band that are made alike. */
 typedef struct window_source {
     int64_t step;          /**< bytes from line to line */
+    int64_t ahead;         /**< bytes to what is read some time later */
     const window_block *b; /**< of this group of taps */
 } window_source;
+
+/** How far behind what is read of an image the next to be read lies: `bytes` of each are. */
+static inline int64_t window_ahead(int64_t bytes, int64_t image)
+{
+    return bytes < 4 * WINDOW_AHEAD ? image : WINDOW_AHEAD;
+}
 
 /** Four bytes of windows and what they are multiplied by. */
 typedef struct window_tap {
@@ -58,16 +66,17 @@ typedef struct window_job {
     int64_t width, height;         /**< of the result */
     int64_t phases_y, phases_x;    /**< of the result's coordinates */
     int64_t source_w, source_h;
-    int64_t step_x, step_y;      /**< source coordinates a position (of a phase) */
-    int64_t low_x, low_y, pick;  /**< least coordinates at position 0; from tap to tap along x */
-    int64_t span_y;              /**< source lines that a line of the result reaches */
-    int64_t fours;               /**< groups of four taps along x */
-    int64_t blocks;              /**< of a line */
-    int64_t lines, bands;        /**< of the result */
-    int64_t part;                /**< lines of windows of one phase of step_y */
-    int64_t size;                /**< windows of a band of a plane */
-    int64_t batch;               /**< planes that are laid out together */
-    int64_t filters;             /**< groups that are */
+    int64_t step_x, step_y;     /**< source coordinates a position (of a phase) */
+    int64_t low_x, low_y, pick; /**< least coordinates at position 0; from tap to tap along x */
+    int64_t span_y;             /**< source lines that a line of the result reaches */
+    int64_t fours;              /**< groups of four taps along x */
+    int64_t blocks;             /**< of a line */
+    int64_t lines, bands;       /**< of the result */
+    int64_t part;               /**< lines of windows of one phase of step_y */
+    int64_t size;               /**< windows of a band of a plane */
+    int64_t batch;              /**< planes that are laid out together */
+    int64_t filters;            /**< groups that are */
+    int64_t ahead;
     bool stream;                 /**< the result: see TILE_STREAMED */
     int taps[WINDOW_PHASES + 1]; /**< where a phase's begin */
     window_tap tap[TILE_DIRECT_TAPS];
@@ -75,6 +84,13 @@ typedef struct window_job {
     int32_t dword[WINDOW_LANES]; /**< the instruction set's tables */
     _Alignas(64) uint8_t byte[4 * WINDOW_LANES];
 } window_job;
+
+/** Lines of the result that have the same taps: `n` positions each, their windows behind each
+ * other. */
+typedef struct window_result {
+    int32_t *y;
+    int64_t step, lines, n; /**< elements from line to line of y */
+} window_result;
 
 typedef struct window_buffers {
     _Alignas(64) uint8_t band[4 * (WINDOW_BAND + WINDOW_SLACK)];
@@ -84,8 +100,8 @@ typedef struct window_buffers {
 static bool window_tables(window_job *j);
 static void window_lines(const window_job *j, const window_source *s, uint8_t *to,
                          const int8_t *from, int64_t lines);
-static void window_sums(const window_job *j, int phase, int32_t *y, const uint8_t *band,
-                        const int8_t (*f)[16], int64_t n);
+static void window_sums(const window_job *j, int phase, const window_result *r, const uint8_t *band,
+                        const int8_t (*f)[16]);
 
 /* ---- the plan ---- */
 
@@ -220,6 +236,8 @@ static inline bool window_plan(window_job *j, const itr_conv_args *a, const itr_
     }
     j->filters = tile_least(WINDOW_FILTERS, WINDOW_WEIGHTS / (j->rows * (count + phases_y)));
     j->filters = tile_least(j->filters, a->groups);
+    j->ahead = window_ahead(j->filters * j->channels * j->source_h * j->source_w,
+                            a->groups * j->channels * j->source_h * j->source_w);
     return j->filters > 0;
 }
 
@@ -258,7 +276,8 @@ static inline void window_bands(const window_job *j, uint8_t *band, const int8_t
         const int64_t until = j->source_h > y ? tile_ceil(j->source_h - y, j->step_y) : 0;
         const int64_t lo = tile_least(before, j->part);
         const int64_t hi = until < lo ? lo : tile_least(until, j->part);
-        const window_source s = {j->step_y * j->source_w, j->block + i / parts * j->blocks};
+        const window_source s = {j->step_y * j->source_w, j->ahead,
+                                 j->block + i / parts * j->blocks};
         const int8_t *from =
             x + i / j->step_y % j->channels * plane + (y + lo * j->step_y) * j->source_w;
         if (j->bands > 1) { /* else it stays as it was cleared, and n is 1 */
@@ -275,14 +294,16 @@ static inline void window_bands(const window_job *j, uint8_t *band, const int8_t
 static inline void window_plane(const window_job *j, int32_t *y, const uint8_t *band,
                                 const int8_t (*f)[16], int64_t y0, int64_t lines)
 {
+    window_result r = {.y = y + y0 * j->width, .lines = 1, .n = lines * j->width};
     if (j->phases_y == 1 && j->phases_x == 1) {
-        window_sums(j, 0, y + y0 * j->width, band, f, lines * j->width);
+        window_sums(j, 0, &r, band, f);
         return;
     }
-    for (int64_t i = 0; i < lines; i++) {
-        const int phase = (int)(i % j->phases_y); /* bands begin at a multiple of it */
-        window_sums(j, phase, y + (y0 + i) * j->width, band + i / j->phases_y * 4 * j->width,
-                    f + j->taps[phase] + phase, j->width);
+    r.n = j->width;
+    r.step = j->phases_y * j->width;
+    for (int phase = 0; phase < j->phases_y; phase++, r.y += j->width) {
+        r.lines = tile_ceil(lines - phase, j->phases_y); /* bands begin with phase 0 */
+        window_sums(j, phase, &r, band, f + j->taps[phase] + phase);
     }
 }
 

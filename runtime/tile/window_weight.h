@@ -29,7 +29,8 @@ enum {
 /** A line's columns, PRODUCT_BYTES of the operand a block: see window_block. */
 typedef struct product_line {
     int64_t blocks, step;
-    uint8_t zero; /**< what stands for 0 */
+    int64_t ahead; /**< bytes to what is read some time later */
+    uint8_t zero;  /**< what stands for 0 */
     window_block b[WINDOW_BLOCKS];
 } product_line;
 
@@ -49,6 +50,7 @@ typedef struct product_buffers {
     _Alignas(64) uint8_t band[PRODUCT_BAND + PRODUCT_BYTES];
     _Alignas(64) int32_t sum[PRODUCT_SUMS][PRODUCT_LANES]; /**< a filter: its taps, the bias */
     int64_t total[PRODUCT_SUMS];
+    const int8_t *x[PRODUCT_FILTERS], *dy[PRODUCT_FILTERS]; /**< a filter's planes of image 0 */
 } product_buffers;
 
 static void window_copy(const product_line *l, uint8_t *to, int64_t pitch, const int8_t *from,
@@ -119,6 +121,8 @@ static inline bool product_plan(product_job *j, const itr_conv_args *a, bool out
     const int64_t most = tile_least(PRODUCT_FILTERS, PRODUCT_SUMS / (j->taps + 1));
     const int64_t blocks = tile_ceil(tile_ceil(all, most), threads) * threads; /* as many each */
     j->filters = tile_ceil(all, blocks);
+    j->dy.ahead = window_ahead(j->filters * a->oh * a->ow, a->m * a->oh * a->ow);
+    j->x[0].ahead = j->x[1].ahead = window_ahead(j->filters * a->h * a->w, a->c * a->h * a->w);
     j->batch = tile_least(j->filters, PRODUCT_BATCH / (j->size + j->dy_size));
     j->batch = j->batch < 1 || j->bands > 1 ? 1 : j->batch;
     return true;
@@ -133,23 +137,33 @@ static inline void product_clear(const product_job *j, uint8_t *band)
     memset(band + j->size, 0, (size_t)j->dy_size);
 }
 
-/** Lines [y0, y0+lines) of dy's plane, and what they meet of the source. */
-static inline void product_band(const product_job *j, uint8_t *to, const int8_t *x,
-                                const int8_t *dy, int64_t y0, int64_t lines)
+/** Lines [y0, y0+lines) of dy's planes of `count` filters from i0 on, and what they meet of the
+ * source, of image n. */
+static inline void product_bands(const product_job *j, product_buffers *b, int64_t n, int64_t y0,
+                                 int64_t lines, int64_t i0, int64_t count)
 {
     const itr_conv_args *a = j->a;
-    for (int64_t i = 0; i < a->stride_h; i++) {
-        const int64_t y = y0 * a->stride_h - a->pad_top + i; /* of the phase's first line */
+    const int64_t sw = a->stride_w, size = j->size + j->dy_size;
+    for (int64_t k = 0; k < count && j->bands > 1; k++) { /* else borders stay as they were */
+        product_clear(j, b->band + k * size);
+    }
+    for (int64_t i = 0; i < a->stride_h * sw; i++) {
+        const int64_t y = y0 * a->stride_h - a->pad_top + i / sw; /* of the phase's first line */
         const int64_t before = y < 0 ? tile_ceil(-y, a->stride_h) : 0;
         const int64_t until = a->h > y ? tile_ceil(a->h - y, a->stride_h) : 0;
         const int64_t lo = tile_least(before, j->part);
         const int64_t hi = until < lo ? lo : tile_least(until, j->part);
-        for (int64_t k = 0; k < a->stride_w; k++) {
-            window_copy(&j->x[k], to + ((i * a->stride_w + k) * j->part + lo) * j->pitch, j->pitch,
-                        x + (y + lo * a->stride_h) * a->w, a->stride_h * a->w, hi - lo);
+        const int64_t from = n * a->c * a->h * a->w + (y + lo * a->stride_h) * a->w;
+        uint8_t *to = b->band + (i * j->part + lo) * j->pitch;
+        for (int64_t k = 0; k < count; k++) {
+            window_copy(&j->x[i % sw], to + k * size, j->pitch, b->x[i0 + k] + from,
+                        a->stride_h * a->w, hi - lo);
         }
     }
-    window_copy(&j->dy, to + j->size, j->pitch, dy + y0 * a->ow, a->ow, lines);
+    for (int64_t k = 0; k < count; k++) {
+        window_copy(&j->dy, b->band + k * size + j->size, j->pitch,
+                    b->dy[i0 + k] + (n * a->m * a->oh + y0) * a->ow, a->ow, lines);
+    }
 }
 
 /** Sums of lanes to totals. */
@@ -165,27 +179,19 @@ static inline void product_flush(const product_job *j, product_buffers *b, int64
     memset(b->sum, 0, (size_t)(count * (j->taps + 1)) * sizeof b->sum[0]);
 }
 
-/** A band of image n of filters [first, first+count), which fit a batch. */
-static inline void product_batch(const product_job *j, product_buffers *b, int64_t n, int64_t y0,
-                                 int64_t first, int64_t count, int32_t (*sum)[PRODUCT_LANES])
+/** The products of a band of image n. */
+static inline void product_band(const product_job *j, product_buffers *b, int64_t n, int64_t y0,
+                                int64_t count)
 {
-    const itr_conv_args *a = j->a;
-    const int64_t channels = a->c / a->groups, rows = a->m / a->groups;
-    const int64_t lines = tile_least(j->lines, a->oh - y0);
+    const int64_t lines = tile_least(j->lines, j->a->oh - y0);
     const int64_t bytes = tile_ceil(lines * j->pitch, PRODUCT_BYTES) * PRODUCT_BYTES;
-    for (int64_t i = 0; i < count; i++) {
-        const int64_t m = (first + i) / channels;
-        const int64_t c = m / rows * channels + (first + i) % channels;
-        uint8_t *to = b->band + i * (j->size + j->dy_size);
-        if (j->bands > 1) { /* else borders stay as they were cleared */
-            product_clear(j, to);
+    for (int64_t i = 0; i < count; i += j->batch) {
+        const int64_t together = tile_least(j->batch, count - i);
+        product_bands(j, b, n, y0, lines, i, together);
+        for (int64_t k = 0; k < together; k++) {
+            const uint8_t *x = b->band + k * (j->size + j->dy_size);
+            window_products(j, b->sum + (i + k) * (j->taps + 1), x, x + j->size, bytes);
         }
-        product_band(j, to, (const int8_t *)a->a + (n * a->c + c) * a->h * a->w,
-                     (const int8_t *)a->b + (n * a->m + m) * a->oh * a->ow, y0, lines);
-    }
-    for (int64_t i = 0; i < count; i++) {
-        const uint8_t *x = b->band + i * (j->size + j->dy_size);
-        window_products(j, sum + i * (j->taps + 1), x, x + j->size, bytes);
     }
 }
 
@@ -194,7 +200,14 @@ static inline void product_block(const product_job *j, product_buffers *b, int64
                                  int64_t count)
 {
     const itr_conv_args *a = j->a;
+    const int64_t channels = a->c / a->groups, rows = a->m / a->groups;
     int64_t done = 0; /* products that the sums of lanes hold */
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t m = (first + i) / channels;
+        const int64_t c = m / rows * channels + (first + i) % channels;
+        b->x[i] = (const int8_t *)a->a + c * a->h * a->w;
+        b->dy[i] = (const int8_t *)a->b + m * a->oh * a->ow;
+    }
     memset(b->sum, 0, sizeof b->sum);
     memset(b->total, 0, sizeof b->total);
     for (int64_t k = 0; k < a->n * j->bands; k++) {
@@ -202,10 +215,7 @@ static inline void product_block(const product_job *j, product_buffers *b, int64
             product_flush(j, b, count);
             done = 0;
         }
-        for (int64_t i = 0; i < count; i += j->batch) {
-            product_batch(j, b, k / j->bands, k % j->bands * j->lines, first + i,
-                          tile_least(j->batch, count - i), b->sum + i * (j->taps + 1));
-        }
+        product_band(j, b, k / j->bands, k % j->bands * j->lines, count);
         done += j->lines * a->ow;
     }
     product_flush(j, b, count);

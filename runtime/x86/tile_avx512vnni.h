@@ -15,6 +15,14 @@ static inline __m512i tile_load512(const void *p)
     return _mm512_loadu_si512(p);
 }
 
+/** So many bytes are read some time later. */
+static inline void tile_fetch(const int8_t *p, int64_t bytes)
+{
+    for (int64_t i = 0; i < bytes; i += TILE_LINE) {
+        _mm_prefetch((const char *)p + i, _MM_HINT_T0);
+    }
+}
+
 static inline __m512i tile_four(const tile_row *p)
 {
     int32_t four;

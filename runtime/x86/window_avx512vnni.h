@@ -40,12 +40,14 @@ static bool window_tables(window_job *j)
 
 /** A block of windows of each line. */
 TILE_APART void window_block_lines(const window_job *j, const window_block *b, __mmask64 own,
-                                   uint8_t *to, const int8_t *from, int64_t step, int64_t lines)
+                                   const window_source *s, uint8_t *to, const int8_t *from,
+                                   int64_t lines)
 {
     const __m512i dword = tile_load512(j->dword), byte = tile_load512(j->byte);
     const __m512i bias = _mm512_set1_epi8((char)TILE_BIAS);
     const __mmask64 inside = b->inside;
     const int64_t width = 4 * j->width;
+    const int64_t step = s->step;
     from += b->at;
     for (int64_t i = 0; i < lines; i++, from += step, to += width) {
         const __m512i four = _mm512_permutexvar_epi32(dword, _mm512_maskz_loadu_epi8(inside, from));
@@ -62,10 +64,11 @@ TILE_APART void window_block_lines(const window_job *j, const window_block *b, _
 static void window_lines(const window_job *j, const window_source *s, uint8_t *to,
                          const int8_t *from, int64_t lines)
 {
+    tile_fetch(from + s->ahead, lines * s->step);
     int64_t unused = j->blocks * WINDOW_LANES - j->width;
     for (int64_t b = j->blocks - 1; b >= 0; b--, unused = 0) {
-        window_block_lines(j, s->b + b, ~UINT64_C(0) >> 4 * unused, to + 4 * WINDOW_LANES * b, from,
-                           s->step, lines);
+        window_block_lines(j, s->b + b, ~UINT64_C(0) >> 4 * unused, s, to + 4 * WINDOW_LANES * b,
+                           from, lines);
     }
 }
 
@@ -81,27 +84,31 @@ static inline __m512i window_block_sums(const uint8_t *p, const window_tap *tap,
 }
 
 /** Of few taps, a constant number: their weights stay in registers. */
-static inline void window_sums_of(int count, const window_tap *tap, int32_t *y, const uint8_t *band,
-                                  const int8_t (*from)[16], int64_t n, bool stream)
+static inline void window_sums_of(int count, const window_tap *tap, const window_result *r,
+                                  const uint8_t *band, const int8_t (*from)[16], bool stream)
 {
+    const int64_t n = r->n, whole = n / WINDOW_LANES * WINDOW_LANES;
+    const __mmask16 rest = (__mmask16)(0xFFFFu >> (16 - (n - whole)));
+    int32_t *y = r->y;
     __m512i f[4];
-    int64_t p = 0;
     for (int t = 0; t <= count; t++) {
         f[t] = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)from[t]));
     }
-    for (; stream && p + 16 <= n; p += 16) {
-        _mm512_stream_si512((void *)(y + p), window_block_sums(band + 4 * p, tap, f, count));
-    }
-    for (; p + 16 <= n; p += 16) {
-        _mm512_storeu_si512(y + p, window_block_sums(band + 4 * p, tap, f, count));
-    }
-    if (p < n) {
-        _mm512_mask_storeu_epi32(y + p, (__mmask16)(0xFFFF >> (16 - (n - p))),
-                                 window_block_sums(band + 4 * p, tap, f, count));
+    for (int64_t l = 0; l < r->lines; l++, y += r->step, band += 4 * n) {
+        int64_t p = 0;
+        for (; stream && p < whole; p += WINDOW_LANES) {
+            _mm512_stream_si512((void *)(y + p), window_block_sums(band + 4 * p, tap, f, count));
+        }
+        for (; p < whole; p += WINDOW_LANES) {
+            _mm512_storeu_si512(y + p, window_block_sums(band + 4 * p, tap, f, count));
+        }
+        if (p < n) {
+            _mm512_mask_storeu_epi32(y + p, rest, window_block_sums(band + 4 * p, tap, f, count));
+        }
     }
 }
 
-/** Of many taps: four blocks share a tap's weights. */
+/** A line, of many taps: four blocks share a tap's weights. */
 static void window_sums_any(const window_tap *tap, int count, int32_t *y, const uint8_t *band,
                             const int8_t (*from)[16], int64_t n)
 {
@@ -111,10 +118,10 @@ static void window_sums_any(const window_tap *tap, int count, int32_t *y, const 
             s[i] = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)from[0]));
         }
         for (int t = 0; t < count; t++) {
+            const uint8_t *x = band + 4 * (p + tap[t].at);
             const __m512i f = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)from[1 + t]));
             for (int i = 0; i < 4; i++) {
-                s[i] =
-                    _mm512_dpbusd_epi32(s[i], tile_load512(band + 4 * (p + 16 * i + tap[t].at)), f);
+                s[i] = _mm512_dpbusd_epi32(s[i], tile_load512(x + 64 * i), f);
             }
         }
         for (int i = 0; i < 4 && p + 16 * i < n; i++) {
@@ -124,44 +131,50 @@ static void window_sums_any(const window_tap *tap, int count, int32_t *y, const 
     }
 }
 
-/** y[p], 0 <= p < n, of a phase; up to 63 windows more are read. */
-static void window_sums(const window_job *j, int phase, int32_t *y, const uint8_t *band,
-                        const int8_t (*f)[16], int64_t n)
+/** The sums of a phase; up to 63 windows behind those of a line are read. */
+static void window_sums(const window_job *j, int phase, const window_result *r, const uint8_t *band,
+                        const int8_t (*f)[16])
 {
     const window_tap *tap = j->tap + j->taps[phase];
     const int count = j->taps[phase + 1] - j->taps[phase];
-    const bool stream = j->stream && (uintptr_t)y % TILE_LINE == 0;
+    const bool lines = ((uintptr_t)r->y | (uintptr_t)r->step * sizeof *r->y) % TILE_LINE == 0;
     switch (count) {
     case 1:
-        window_sums_of(1, tap, y, band, f, n, stream);
+        window_sums_of(1, tap, r, band, f, j->stream && lines);
         break;
     case 2:
-        window_sums_of(2, tap, y, band, f, n, stream);
+        window_sums_of(2, tap, r, band, f, j->stream && lines);
         break;
     case 3:
-        window_sums_of(3, tap, y, band, f, n, stream);
+        window_sums_of(3, tap, r, band, f, j->stream && lines);
         break;
     default:
-        window_sums_any(tap, count, y, band, f, n);
+        for (int64_t i = 0; i < r->lines; i++) {
+            window_sums_any(tap, count, r->y + i * r->step, band + i * 4 * r->n, f, r->n);
+        }
     }
 }
 
 /* ---- the gradient of the filter ---- */
 
-/** Lines of the operand, `step` apart, `pitch` apart; up to 63 bytes behind each become zeros. */
+/** Lines of the operand, `step` apart, `pitch` apart; up to 63 bytes behind each become zeros: the
+ * last block goes first, as it reaches into the next line. */
 static void window_copy(const product_line *l, uint8_t *to, int64_t pitch, const int8_t *from,
                         int64_t step, int64_t lines)
 {
     const __m512i zero = _mm512_set1_epi8((char)l->zero);
-    for (int64_t i = 0; i < lines; i++, to += pitch, from += step) {
-        for (int64_t b = 0; b < l->blocks; b++) {
-            const __m512i x = _mm512_maskz_loadu_epi8(l->b[b].inside, from + l->b[b].at);
-            if (l->step == 1) {
-                _mm512_storeu_si512(to + 64 * b, _mm512_xor_si512(x, zero));
-            } else {
-                const __m256i even = _mm512_cvtepi16_epi8(x);
-                tile_store(to + 32 * b, _mm256_xor_si256(even, _mm512_castsi512_si256(zero)));
-            }
+    const __m256i zero32 = _mm512_castsi512_si256(zero);
+    tile_fetch(from + l->ahead, lines * step);
+    for (int64_t b = l->blocks - 1; b >= 0; b--) {
+        const __mmask64 inside = l->b[b].inside;
+        const int8_t *x = from + l->b[b].at;
+        uint8_t *y = to + PRODUCT_BYTES / l->step * b;
+        for (int64_t i = 0; l->step == 1 && i < lines; i++, x += step, y += pitch) {
+            _mm512_storeu_si512(y, _mm512_xor_si512(_mm512_maskz_loadu_epi8(inside, x), zero));
+        }
+        for (int64_t i = 0; l->step == 2 && i < lines; i++, x += step, y += pitch) {
+            const __m256i even = _mm512_cvtepi16_epi8(_mm512_maskz_loadu_epi8(inside, x));
+            tile_store(y, _mm256_xor_si256(even, zero32));
         }
     }
 }
