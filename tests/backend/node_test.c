@@ -160,8 +160,8 @@ bool node_test_subject(itc_ctx *ctx, const char *dir, node_subject *out)
         return false;
     }
     const Onnx__GraphProto *g = model->proto->graph;
-    out->op = g->n_node == 1 ? itc_strdup(ctx, itc_onnx_text(g->node[0]->op_type))
-                             : "several operators";
+    out->op =
+        g->n_node == 1 ? itc_strdup(ctx, itc_onnx_text(g->node[0]->op_type)) : "several operators";
     out->numbers = are_numbers(g->n_input, g->input) && are_numbers(g->n_output, g->output);
     itc_onnx_close(model);
     return true;
@@ -210,9 +210,23 @@ static void bind_constants(itc_graph *g, const data_set *d)
 
 /* ---- what the interpreter cannot be compared in ---- */
 
+static bool draws(const itc_node *n)
+{
+    const itc_op_def *const random[] = {&itc_op_RandomNormal, &itc_op_RandomNormalLike,
+                                        &itc_op_RandomUniform, &itc_op_RandomUniformLike,
+                                        &itc_op_Bernoulli};
+    for (size_t i = 0; i < sizeof random / sizeof random[0]; i++) {
+        if (n->op == random[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /**
- * A program that only evaluates has no dropout and normalises with running statistics; the tests
- * of what training does expect NumPy's random numbers, or statistics of the batch.
+ * A program that only evaluates has no dropout, no random numbers but their mean, and normalises
+ * with running statistics; the tests of what training does expect NumPy's random numbers, or
+ * statistics of the batch.
  */
 static itc_status check_training(itc_graph *g)
 {
@@ -225,7 +239,7 @@ static itc_status check_training(itc_graph *g)
                            itc_tensor_get_int(mode->data, 0) != 0 &&
                            !(ratio && ratio->data && itc_tensor_get(ratio->data, 0) <= 0);
         const bool trains = n->op == &itc_op_BatchNormalization && itc_int(n, "training_mode") != 0;
-        if (drops || trains) {
+        if (drops || trains || draws(n)) {
             return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0201",
                              "%s in training mode, where nothing is trained, is not supported",
                              n->op->name);
