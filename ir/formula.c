@@ -130,8 +130,8 @@ static bool is_call(const itc_formula *f, const char *name)
     return f->kind == ITC_F_CALL && strcmp(f->function->name, name) == 0;
 }
 
-/** 1 + f, or 1 - f, of functions near -1 (or 1), without the loss: 1 + erf(x) is erfc(-x), 1 + tanh(x)
- * is 2 sigmoid(2 x). NULL: f is none of these. */
+/** 1 + f, or 1 - f, of functions near -1 (or 1), without the loss: 1 + erf(x) is erfc(-x), 1 +
+ * tanh(x) is 2 sigmoid(2 x). NULL: f is none of these. */
 static const itc_formula *one_more(itc_ctx *ctx, const itc_formula *f, bool minus)
 {
     const bool error = is_call(f, "erf");
@@ -157,15 +157,15 @@ static const itc_formula *simpler(itc_ctx *ctx, itc_formula_kind kind, const itc
     const bool a0 = itc_formula_is_const(a, 0), b0 = b && itc_formula_is_const(b, 0);
     switch (kind) {
     case ITC_F_ADD:
-        return a0                            ? b
-               : b0                          ? a
-               : itc_formula_is_const(b, 1)  ? one_more(ctx, a, false)
-               : itc_formula_is_const(a, 1)  ? one_more(ctx, b, false)
-                                             : NULL;
+        return a0                           ? b
+               : b0                         ? a
+               : itc_formula_is_const(b, 1) ? one_more(ctx, a, false)
+               : itc_formula_is_const(a, 1) ? one_more(ctx, b, false)
+                                            : NULL;
     case ITC_F_SUB:
-        return b0                             ? a
-               : a0                           ? itc_formula_make(ctx, ITC_F_NEG, b, NULL, NULL)
-               : itc_formula_is_const(a, 1)   ? one_more(ctx, b, true)
+        return b0                           ? a
+               : a0                         ? itc_formula_make(ctx, ITC_F_NEG, b, NULL, NULL)
+               : itc_formula_is_const(a, 1) ? one_more(ctx, b, true)
                : itc_formula_is_const(b, 1) && is_call(a, "exp")
                    ? itc_formula_call(ctx, itc_function_named("expm1"), a->arg[0], NULL)
                    : NULL;
@@ -305,6 +305,31 @@ static const itc_formula *make2(itc_ctx *ctx, itc_formula_kind kind, const itc_f
     return itc_formula_make(ctx, kind, a, b, NULL);
 }
 
+/**
+ * a * b, or a / b, of which one is a slope (the first, unless `second`). A slope that is 0 on one
+ * side of a condition stays 0 there whatever the other operand is: sqrt(max(x, 0)) has no slope
+ * where x <= 0, though the root's is infinite at 0. (PyTorch lets gradients pass a maximum or not
+ * in the same way.)
+ */
+static const itc_formula *with_slope(itc_ctx *ctx, itc_formula_kind kind, const itc_formula *a,
+                                     const itc_formula *b, bool second)
+{
+    const itc_formula *slope = second ? b : a;
+    if (itc_formula_is_const(slope, 0)) {
+        return slope;
+    }
+    if (slope->kind == ITC_F_SELECT &&
+        (itc_formula_is_const(slope->arg[1], 0) || itc_formula_is_const(slope->arg[2], 0))) {
+        const itc_formula *side[2];
+        for (int i = 0; i < 2; i++) {
+            const itc_formula *d = slope->arg[1 + i];
+            side[i] = with_slope(ctx, kind, second ? a : d, second ? d : b, second);
+        }
+        return itc_formula_make(ctx, ITC_F_SELECT, slope->arg[0], side[0], side[1]);
+    }
+    return make2(ctx, kind, a, b);
+}
+
 /** d(a^b) = b a^(b-1) da + a^b ln a db */
 static const itc_formula *pow_slope(itc_ctx *ctx, const itc_formula *f, const itc_formula *da,
                                     const itc_formula *db)
@@ -314,8 +339,8 @@ static const itc_formula *pow_slope(itc_ctx *ctx, const itc_formula *f, const it
     const itc_formula *base = make2(ctx, ITC_F_MUL, b, itc_formula_call(ctx, f->function, a, less));
     const itc_formula *exponent =
         make2(ctx, ITC_F_MUL, f, itc_formula_call(ctx, itc_function_named("log"), a, NULL));
-    return make2(ctx, ITC_F_ADD, make2(ctx, ITC_F_MUL, base, da),
-                 make2(ctx, ITC_F_MUL, exponent, db));
+    return make2(ctx, ITC_F_ADD, with_slope(ctx, ITC_F_MUL, base, da, true),
+                 with_slope(ctx, ITC_F_MUL, exponent, db, true));
 }
 
 /** (da b - a db) / b^2, as da / b - (a / b) db / b. */
@@ -323,8 +348,9 @@ static const itc_formula *quotient_slope(itc_ctx *ctx, const itc_formula *f, con
                                          const itc_formula *db)
 {
     const itc_formula *b = f->arg[1];
-    const itc_formula *of_b = make2(ctx, ITC_F_DIV, make2(ctx, ITC_F_MUL, f, db), b);
-    return make2(ctx, ITC_F_SUB, make2(ctx, ITC_F_DIV, da, b), of_b);
+    const itc_formula *of_b =
+        with_slope(ctx, ITC_F_DIV, with_slope(ctx, ITC_F_MUL, f, db, true), b, false);
+    return make2(ctx, ITC_F_SUB, with_slope(ctx, ITC_F_DIV, da, b, false), of_b);
 }
 
 const itc_formula *itc_formula_slope(itc_ctx *ctx, const itc_formula *f)
@@ -338,11 +364,12 @@ const itc_formula *itc_formula_slope(itc_ctx *ctx, const itc_formula *f)
         return itc_formula_const(ctx, 1);
     case ITC_F_ADD:
     case ITC_F_SUB:
-    case ITC_F_NEG:
         return itc_formula_make(ctx, f->kind, d[0], d[1], NULL);
+    case ITC_F_NEG:
+        return with_slope(ctx, ITC_F_MUL, itc_formula_const(ctx, -1), d[0], true);
     case ITC_F_MUL:
-        return make2(ctx, ITC_F_ADD, make2(ctx, ITC_F_MUL, d[0], b),
-                     make2(ctx, ITC_F_MUL, a, d[1]));
+        return make2(ctx, ITC_F_ADD, with_slope(ctx, ITC_F_MUL, d[0], b, false),
+                     with_slope(ctx, ITC_F_MUL, a, d[1], true));
     case ITC_F_DIV:
         return quotient_slope(ctx, f, d[0], d[1]);
     case ITC_F_MAX:
@@ -354,8 +381,9 @@ const itc_formula *itc_formula_slope(itc_ctx *ctx, const itc_formula *f)
     case ITC_F_CALL:
         return !f->function->slope
                    ? pow_slope(ctx, f, d[0], d[1])
-                   : make2(ctx, ITC_F_MUL,
-                           itc_formula_of(ctx, definition(ctx, f->function->slope), a), d[0]);
+                   : with_slope(ctx, ITC_F_MUL,
+                                itc_formula_of(ctx, definition(ctx, f->function->slope), a), d[0],
+                                true);
     case ITC_F_UNIT:
     case ITC_F_CONST:
     case ITC_F_GT:

@@ -182,7 +182,11 @@ static void kinks(void **state)
                  {"min(max(x/6+0.5,0),1)", 3, 0},
                  {"min(max(x/6+0.5,0),1)", -3, 0},
                  {"softplus(x)", 0, 0.5},
-                 {"x/(1+abs(x))", 0, 1}};
+                 {"x/(1+abs(x))", 0, 1},
+                 {"sqrt(4*(sign(x)*max(abs(x),0)))", 0, 0}, /* LPPool2d of zeros */
+                 {"sqrt(max(x,0))", -1, 0},
+                 {"log(max(x,0))+x", 0, 1},
+                 {"1/(-(-max(x,0)))", 0, 0}};
     (void)state;
     itc_ctx *ctx = itc_ctx_new();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
