@@ -53,15 +53,19 @@ const char *itc_training_update(const itc_training *t, const char *name)
     return b ? itc_onnx_text(t->info->update_binding[b->n]->value) : NULL;
 }
 
-static bool is_algorithm_input(const itc_training *t, const char *name)
+static bool has_input(const Onnx__GraphProto *g, const char *name)
 {
-    const Onnx__GraphProto *a = t->info->algorithm;
-    for (size_t i = 0; a && i < a->n_input; i++) {
-        if (strcmp(itc_onnx_text(a->input[i]->name), name) == 0) {
+    for (size_t i = 0; i < g->n_input; i++) {
+        if (strcmp(itc_onnx_text(g->input[i]->name), name) == 0) {
             return true;
         }
     }
     return false;
+}
+
+static bool is_algorithm_input(const itc_training *t, const char *name)
+{
+    return t->info->algorithm && has_input(t->info->algorithm, name);
 }
 
 itc_number_kind itc_training_number(const itc_training *t, const char *name, double *v)
@@ -271,7 +275,8 @@ static itc_status index_bindings(itc_training *t)
     return ITC_OK;
 }
 
-/** The algorithm's inputs that what is imported uses: neither rate nor number of the step. */
+/** The algorithm's inputs that what is imported uses: neither rate nor number of the step. One that
+ * the model's graph has as well, as algorithms that repeat the forward part do, is that. */
 static void join_inputs(itc_training *t, const bool *behind)
 {
     const Onnx__GraphProto *a = t->info->algorithm;
@@ -285,7 +290,8 @@ static void join_inputs(itc_training *t, const bool *behind)
         }
     }
     for (size_t i = 0; i < a->n_input; i++) {
-        if (itc_scope_own(used, itc_onnx_text(a->input[i]->name))) {
+        const char *name = itc_onnx_text(a->input[i]->name);
+        if (itc_scope_own(used, name) && !has_input(t->im->graph, name)) {
             kept[n++] = a->input[i];
         }
     }

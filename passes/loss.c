@@ -302,10 +302,11 @@ static itc_status attach_graph(loss_pass *p, itc_value *shown, double weight)
     }
     const itc_attr *coef = n && (n->op->flags & ITC_OP_SUM) ? itc_attr_find(n, "coef") : NULL;
     if (!coef || !is_number(&v->type)) {
-        return itc_error(g->ctx, n, ITC_UNSUPPORTED, "E0306",
-                         "the output is not a weighted sum of losses (SoftmaxCrossEntropyLoss, or "
-                         "ReduceMean over everything, the rows included); choose --loss "
-                         "OUTPUT=cross-entropy or mse");
+        return itc_error(
+            g->ctx, n, ITC_UNSUPPORTED, "E0306",
+            "the output is not a weighted sum of losses (SoftmaxCrossEntropyLoss, or "
+            "ReduceMean or ReduceSum over everything, the rows included); choose --loss "
+            "OUTPUT=cross-entropy or mse");
     }
     for (int i = 0; i < n->n_in; i++) {
         ITC_TRY(attach_graph(p, n->in[i], weight * coef->u.coefs[i].value));

@@ -367,13 +367,34 @@ static itc_status mean_loss_emit(itc_emit *e, const itc_node *n)
     return mean_emit(e, n, "mean_loss");
 }
 
-itc_status itc_mean_loss_build(itc_graph *g, const itc_node *origin, itc_value *x, itc_value **out)
+/** x times the number of rows, for a sum over them: as LabelWeights count rows, of labels that are
+ * 0. */
+static itc_status times_rows(itc_graph *g, const itc_node *origin, itc_value **x)
 {
+    itc_value *zero = itc_scalar_const(g, origin, "label", ITC_I64, 0), *ids = NULL, *rows = NULL;
+    itc_type t = itc_type_make(ITC_I64, 1, (*x)->type.dim);
+    ITC_TRY(itc_repeat_build(g, origin, zero, &t, &ids));
+    ITC_TRY(itc_label_weights_build(g, origin, ids, NULL, INT32_MIN, false, &rows));
+    t = (*x)->type;
+    for (int i = 1; i < t.rank; i++) {
+        t.dim[i] = itc_dim_of(1);
+    }
+    ITC_TRY(itc_view_build(g, origin, rows, &t, &rows));
+    return itc_apply(g, origin, &itc_op_Mul, 2, (itc_value *[]){*x, rows}, x);
+}
+
+itc_status itc_mean_loss_build(itc_graph *g, const itc_node *origin, itc_value *x, bool sum,
+                               itc_value **out)
+{
+    if (sum) {
+        ITC_TRY(times_rows(g, origin, &x));
+    }
     const itc_node *square = x->def && x->def->op == &itc_op_Mul ? x->def : NULL;
     itc_node *n = NULL;
     const bool is_square = square && square->in[0] == square->in[1];
     ITC_TRY(itc_build(g, is_square ? &itc_op_SquareLoss : &itc_op_MeanLoss, origin, 1,
                       is_square ? &square->in[0] : &x, 1, &n));
+    itc_set_float(g, n, "weight", sum ? (double)elements_a_sample(n) : 1);
     *out = n->out[0];
     return ITC_OK;
 }

@@ -13,10 +13,10 @@ ITC_NODISCARD itc_status itc_label_weights_build(itc_graph *g, const itc_node *o
                                                  bool mean, itc_value **out);
 
 /**
- * The mean of x over its elements, rows included, as a loss: a SquareLoss where x is a square, else
- * a MeanLoss. *out is its scalar.
+ * The mean or the sum of x over its elements, rows included, as a loss: a SquareLoss where x is a
+ * square and averaged, else a MeanLoss. *out is its scalar.
  */
 ITC_NODISCARD itc_status itc_mean_loss_build(itc_graph *g, const itc_node *origin, itc_value *x,
-                                             itc_value **out);
+                                             bool sum, itc_value **out);
 
 #endif

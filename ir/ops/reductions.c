@@ -8,7 +8,7 @@
  *     product              the halves of an axis multiplied, again and again: so does every
  *                          reduction of integers and booleans
  *
- * A mean over everything, rows included, is a loss (MeanLoss) in a graph that has one.
+ * A mean or a sum over everything, rows included, is a loss (MeanLoss) in a graph that has one.
  *
  * Max and Min of many operands join them along an axis of their own, and reduce it: they are
  * compared at one exponent, and the gradient goes to the first of equals. Sum and Mean are
@@ -276,6 +276,16 @@ static itc_status build_joined(itc_graph *g, const itc_node *n, kind k, itc_valu
     return build_halves(g, n, op, x, out);
 }
 
+/** What a sum is of. */
+static itc_status term(itc_graph *g, const itc_node *n, kind k, itc_value **x)
+{
+    if (k == L1) {
+        return itc_map_build(g, n, "abs(x)", *x, x);
+    }
+    return k == SUM_SQUARE || k == L2 ? itc_apply(g, n, &itc_op_Mul, 2, (itc_value *[]){*x, *x}, x)
+                                      : ITC_OK;
+}
+
 static itc_status build(itc_graph *g, const itc_node *n, kind k, itc_value *x, uint32_t mask,
                         itc_value **y)
 {
@@ -294,14 +304,7 @@ static itc_status build(itc_graph *g, const itc_node *n, kind k, itc_value *x, u
         ITC_TRY(build_max(g, n, x, mask, &x));
         return negate(g, n, x, y);
     }
-    if (k == L1) {
-        ITC_TRY(itc_map_build(g, n, "abs(x)", x, &x));
-    }
-    if (k == SUM_SQUARE || k == L2) {
-        itc_node *square = NULL;
-        ITC_TRY(itc_build(g, &itc_op_Mul, n, 2, (itc_value *[]){x, x}, 1, &square));
-        x = square->out[0];
-    }
+    ITC_TRY(term(g, n, k, &x));
     const itc_type from = x->type;
     ITC_TRY(build_sum(g, n, x, mask, y));
     if (k == MEAN) {
@@ -416,10 +419,11 @@ static itc_status reduce_fold(itc_graph *g, itc_node *n, itc_tensor **out)
 
 /* ---- our form ---- */
 
-/** What a graph with a loss may end in: the mean over everything, rows included. */
+/** What a graph with a loss may end in: a mean or sum over everything, rows included. */
 static bool is_loss(const itc_graph *g, const itc_type *t, uint32_t mask, kind k)
 {
-    return k == MEAN && !itc_loss_is_none(g) && t->rank > 0 && t->dim[0].batch &&
+    return (k == MEAN || k == SUM || k == SUM_SQUARE || k == L1) && t->dtype == ITC_F32 &&
+           !itc_loss_is_none(g) && t->rank > 0 && t->dim[0].batch &&
            mask == ((uint32_t)1 << t->rank) - 1;
 }
 
@@ -431,7 +435,8 @@ static itc_status reduce_normalize(itc_graph *g, itc_node *n, itc_value **out)
     ITC_TRY(read_axes(g, n, x->type.rank, &mask));
     const itc_type as = reduced_type(&x->type, mask, itc_int(n, "keepdims") != 0);
     if (is_loss(g, &x->type, mask, k)) {
-        ITC_TRY(itc_mean_loss_build(g, n, x, &y));
+        ITC_TRY(term(g, n, k, &x));
+        ITC_TRY(itc_mean_loss_build(g, n, x, k != MEAN, &y));
         return itc_view_build(g, n, y, &as, &out[0]);
     }
     for (int i = 0; i < x->type.rank; i++) {

@@ -36,7 +36,8 @@ typedef struct trial {
 
 static double loss_of(trial *t, const itc_value *v);
 
-/** The model's own loss: cross-entropies, means, their sums, and multiples by constants. */
+/** The model's own loss: cross-entropies, means and sums, their sums, and multiples by constants.
+ */
 static double graph_loss(trial *t, const itc_value *v)
 {
     const itc_node *n = v->def;
@@ -46,13 +47,15 @@ static double graph_loss(trial *t, const itc_value *v)
     if (strcmp(n->op->name, "Mul") == 0) {
         return graph_loss(t, n->in[0]) * t->ref->value[n->in[1]->id].x[0];
     }
-    if (strcmp(n->op->name, "ReduceMean") == 0) {
+    if (strncmp(n->op->name, "Reduce", 6) == 0) {
         const ref_tensor *x = &t->ref->value[n->in[0]->id];
+        const char *how = n->op->name + 6;
         double sum = 0;
         for (int64_t i = 0; i < x->count; i++) {
-            sum += x->x[i];
+            const double e = x->x[i];
+            sum += strcmp(how, "SumSquare") == 0 ? e * e : strcmp(how, "L1") == 0 ? fabs(e) : e;
         }
-        return sum / (double)x->count;
+        return strcmp(how, "Mean") == 0 ? sum / (double)x->count : sum;
     }
     const double *ids = t->ref->value[n->in[1]->id].x;
     const double *weights = n->n_in > 2 ? t->ref->value[n->in[2]->id].x : NULL;

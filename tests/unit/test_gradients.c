@@ -581,6 +581,11 @@ static void means_as_losses(void **state)
          .loss = "graph"},
         {.text = X("5") "s = Softplus(a); r = ReduceMean(s) axes=1; y = ReduceMean(r)",
          .loss = "graph"},
+        {.text = X("5") "s = Sigmoid(a); y = ReduceSum(s)", .loss = "graph"},
+        {.text = X("3,4") "s = Exp(a); r = ReduceSum(s) axes=1,2; y = ReduceSum(r)",
+         .loss = "graph"},
+        {.text = X("3,4") "y = ReduceSumSquare(a)", .loss = "graph"},
+        {.text = X("3,4") "y = ReduceL1(a)", .loss = "graph"},
     };
     RUN(cases)
 }

@@ -330,6 +330,22 @@ static void a_rate_may_be_an_input(void **state)
     assert_int_equal(itc_run_to(g, ITC_STAGE_MEMORY, NULL), ITC_OK);
 }
 
+/* The forward part again, as algorithms are written that stand for themselves. */
+static void a_repeated_forward_part_shares_its_input(void **state)
+{
+    (void)state;
+    build(&momentum);
+    (void)onnx_build_input(a, "x", FLOAT, "N,2");
+    (void)onnx_build_node(a, "MatMul", "x w", "h_again");
+    (void)onnx_build_node(a, "Add", "h_again b", "y_again");
+    a->graph->node[0]->input[0] = itc_strdup(a->arena, "y_again"); /* of y - t */
+    itc_graph *g = imported(NULL);
+    assert_int_equal(itc_run_to(g, ITC_STAGE_MEMORY, NULL), ITC_OK);
+    assert_int_equal(itc_value_find(g, "x")->kind, ITC_VALUE_INPUT);
+    assert_int_equal(itc_value_find(g, "t")->kind, ITC_VALUE_TARGET);
+    assert_non_null(itc_value_find(g, "w")->next_state);
+}
+
 static void statistics_are_not_updated_twice(void **state)
 {
     (void)state;
@@ -606,6 +622,7 @@ int main(void)
                                        TEST(another_optimizer_leaves_the_states),
                                        TEST(others_are_not_trained),
                                        TEST(a_rate_may_be_an_input),
+                                       TEST(a_repeated_forward_part_shares_its_input),
                                        TEST(statistics_are_not_updated_twice),
                                        TEST(it_can_be_left_aside),
                                        TEST(bad_bindings),
