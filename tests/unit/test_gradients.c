@@ -176,6 +176,27 @@ static void activations(void **state)
     RUN(cases)
 }
 
+/** The domain ai.onnx.ml, against what the same is in the default one. */
+static void tabular(void **state)
+{
+    static const grad_case cases[] = {
+        {.text = X("4") "y = Scaler(a) offset=0.5,-1,0.25,2 scale=2,0.5,-1,3",
+         .reference = X("4") "const o [4] 0.5,-1,0.25,2; const s [4] 2,0.5,-1,3; d = Sub(a, o);"
+                             "y = Mul(d, s)"},
+        {.text = X("3,2") "y = Scaler(a) scale=0.25",
+         .reference = X("3,2") "const s [] 0.25; y = Mul(a, s)"},
+        {.text = Z("5") "y = Normalizer(d) norm=L1",
+         .reference = Z("5") "y = LpNormalization(d) axis=1 p=1"},
+        {.text = X("5") "y = Normalizer(a) norm=L2",
+         .reference = X("5") "y = LpNormalization(a) axis=1 p=2"},
+        {.text = Z("5") "y = Normalizer(d)",
+         .reference = Z("5") "m = ReduceMax(d) axes=1 keepdims=1; y = Div(d, m)"},
+        {.text = X("5") "ints i 3,0,3; y = ArrayFeatureExtractor(a, i)",
+         .reference = X("5") "ints i 3,0,3; y = Gather(a, i) axis=1"},
+    };
+    RUN(cases)
+}
+
 /** Random numbers of the model's own; the reference takes those that were drawn. */
 static void random_numbers(void **state)
 {
@@ -677,6 +698,7 @@ int main(void)
         cmocka_unit_test(average_pool),
         cmocka_unit_test(activations),
         cmocka_unit_test(random_numbers),
+        cmocka_unit_test(tabular),
         cmocka_unit_test(functions),
         cmocka_unit_test(spelled_functions),
         cmocka_unit_test(powers),
