@@ -6,7 +6,6 @@
 #ifdef ITR_ARM
 #define CONV_DIRECT 0
 #define CONV_WINDOW 0
-#define CONV_POINT 0
 #define LEVEL(name) name##_dotprod
 #define BELOW(name) name##_neon
 

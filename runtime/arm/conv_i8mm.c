@@ -7,7 +7,6 @@
 #ifdef ITR_ARM
 #define CONV_DIRECT 0
 #define CONV_WINDOW 0
-#define CONV_POINT 0
 #define LEVEL(name) name##_i8mm
 #define BELOW(name) name##_dotprod
 

@@ -13,7 +13,6 @@
 
 #define CONV_DIRECT 1
 #define CONV_WINDOW 0
-#define CONV_POINT 0
 #define LEVEL(name) name##_neon
 #include "../tile/conv.h"
 

@@ -41,8 +41,9 @@ typedef struct point_job {
     const itr_conv_view *v;
     bool stream;
     int64_t plane, units;
-    int64_t vectors;          /**< of an image */
-    int64_t blocks, together; /**< of all images; of an item */
+    int64_t vectors;                      /**< of an image */
+    int64_t blocks, together;             /**< of all images; of an item */
+    int32_t at[POINT_PANEL / POINT_UNIT]; /**< of a unit in a panel */
     int64_t rows, parts; /**< whose weights are packed at a time; how often a group's rows are */
 } point_job;
 
@@ -53,10 +54,27 @@ typedef struct point_buffers {
     point_place place[POINT_BLOCKS];
 } point_buffers;
 
+/** What a tile sums up: of each of `units` four bytes of a position times four weights of a row. */
+typedef struct point_sum {
+    const uint8_t *x[POINT_VECTORS]; /**< the first bytes of the vectors */
+    const int32_t *at;               /**< from there on, of a unit */
+    int64_t units;
+    const int8_t *f;      /**< [unit][row][4] */
+    const int32_t *start; /**< of rows */
+} point_sum;
+
+/** Where it goes: rows' planes lie behind each other; of 6, 4 or 2 rows the first `rows` are
+ * stored. */
+typedef struct point_out {
+    int32_t *y;
+    int64_t plane, rows;
+    const point_place *place;
+    bool stream;
+} point_out;
+
 static void point_pack(uint8_t *to, const int8_t *x, const point_place *at, int64_t plane,
                        int64_t channels);
-static void point_tile(const point_job *j, const point_place *at, int32_t *y, const uint8_t *panel,
-                       const int8_t *f, const int32_t *start, int64_t rows);
+static void point_tile(const point_sum *s, const point_out *o);
 
 static inline bool point_plan(point_job *j, const itr_conv_args *a, const itr_conv_view *v)
 {
@@ -67,6 +85,9 @@ static inline bool point_plan(point_job *j, const itr_conv_args *a, const itr_co
         x->at0 != 0 || y->positions != y->source || x->positions != x->source ||
         j->units * POINT_UNIT > POINT_PANEL) {
         return false;
+    }
+    for (int64_t u = 0; u < j->units; u++) {
+        j->at[u] = (int32_t)(u * POINT_UNIT);
     }
     j->vectors = tile_ceil(j->plane, POINT_LANES);
     j->blocks = tile_ceil(a->n * j->vectors, POINT_VECTORS);
@@ -137,8 +158,19 @@ static inline void point_item(const point_job *j, point_buffers *b, int64_t bloc
     }
     for (int64_t r = 0; r < rows; r += POINT_ROWS) {
         for (int64_t i = 0; i < count; i++) {
-            point_tile(j, &b->place[i], (int32_t *)j->a->y + (r0 + r) * j->plane,
-                       b->panel + i * size, b->f + 4 * r * j->units, b->start + r, rows - r);
+            const point_out o = {.y = (int32_t *)j->a->y + (r0 + r) * j->plane,
+                                 .plane = j->plane,
+                                 .rows = rows - r,
+                                 .place = &b->place[i],
+                                 .stream = j->stream};
+            point_sum s = {.at = j->at,
+                           .units = j->units,
+                           .f = b->f + 4 * r * j->units,
+                           .start = b->start + r};
+            for (int64_t k = 0; k < POINT_VECTORS; k++) {
+                s.x[k] = b->panel + i * size + 4 * POINT_LANES * k;
+            }
+            point_tile(&s, &o);
         }
     }
 }

@@ -28,6 +28,7 @@ enum {
     WINDOW_BAND = 16384,  /**< windows of a band */
     WINDOW_SLACK = 64,    /**< that may be read behind them */
     WINDOW_BATCH = 8192,  /**< windows of the planes that are laid out together, at most */
+    WINDOW_TAPS = 256,    /**< fours of taps, of all phases */
     WINDOW_BLOCKS = 64,   /**< blocks of a line, times groups of four taps */
     WINDOW_PHASES = 4,    /**< of a stride, in the gradient for the input */
     WINDOW_FILTERS = 16,  /**< groups whose weights are prepared together */
@@ -79,7 +80,7 @@ typedef struct window_job {
     int64_t ahead;
     bool stream;                 /**< the result: see TILE_STREAMED */
     int taps[WINDOW_PHASES + 1]; /**< where a phase's begin */
-    window_tap tap[TILE_DIRECT_TAPS];
+    window_tap tap[WINDOW_TAPS];
     window_block block[WINDOW_BLOCKS];
     int32_t dword[WINDOW_LANES]; /**< the instruction set's tables */
     _Alignas(64) uint8_t byte[4 * WINDOW_LANES];
@@ -130,7 +131,7 @@ static inline bool window_taps_of(window_job *j, const itr_conv_view *v, int *co
         const int64_t four = i % j->fours, ty = i / j->fours % lines, c = i / j->fours / lines;
         const int64_t r = v->y.at0 + ty * v->y.at_step - j->low_y;
         window_tap *t = &j->tap[*count];
-        if (*count == TILE_DIRECT_TAPS) {
+        if (*count == WINDOW_TAPS) {
             return false;
         }
         t->at = (((four * j->channels + c) * j->step_y + r % j->step_y) * j->part + r / j->step_y) *
@@ -234,10 +235,16 @@ static inline bool window_plan(window_job *j, const itr_conv_args *a, const itr_
         }
         j->taps[i + 1] = count;
     }
-    j->filters = tile_least(WINDOW_FILTERS, WINDOW_WEIGHTS / (j->rows * (count + phases_y)));
-    j->filters = tile_least(j->filters, a->groups);
-    j->ahead = window_ahead(j->filters * j->channels * j->source_h * j->source_w,
-                            a->groups * j->channels * j->source_h * j->source_w);
+    return true;
+}
+
+/** So many groups go together; false: the weights of one do not fit. */
+static inline bool window_plan_filters(window_job *j)
+{
+    const int64_t weights = j->rows * (j->taps[j->phases_y] + j->phases_y);
+    const int64_t source = j->channels * j->source_h * j->source_w;
+    j->filters = tile_least(tile_least(WINDOW_FILTERS, WINDOW_WEIGHTS / weights), j->a->groups);
+    j->ahead = window_ahead(j->filters * source, j->a->groups * source);
     return j->filters > 0;
 }
 
@@ -264,9 +271,10 @@ static inline void window_weights(const window_job *j, int8_t (*to)[16], const i
     }
 }
 
-/** The windows of a band of n groups' planes from x on; y0: its first line of the result. */
-static inline void window_bands(const window_job *j, uint8_t *band, const int8_t *x, int64_t n,
-                                int64_t y0)
+/** The windows of a band of n groups' or images' planes, `step` apart from x on; y0: its first line
+ * of the result. */
+static inline void window_bands(const window_job *j, uint8_t *band, const int8_t *x, int64_t step,
+                                int64_t n, int64_t y0)
 {
     const int64_t parts = j->channels * j->step_y, plane = j->source_h * j->source_w;
     const int64_t first = y0 / j->phases_y * j->step_y + j->low_y, line = 4 * j->width;
@@ -284,7 +292,7 @@ static inline void window_bands(const window_job *j, uint8_t *band, const int8_t
             memset(band, TILE_BIAS, (size_t)(lo * line));
             memset(band + hi * line, TILE_BIAS, (size_t)((j->part - hi) * line));
         }
-        for (int64_t k = 0; k < n; k++, from += j->channels * plane) {
+        for (int64_t k = 0; k < n; k++, from += step) {
             window_lines(j, &s, band + 4 * k * j->size + lo * line, from, hi - lo);
         }
     }
@@ -319,7 +327,7 @@ static inline void window_item(const window_job *j, window_buffers *b, int64_t i
         (int32_t *)j->a->y + (image * j->a->groups + first) * j->rows * j->height * j->width;
     for (int64_t g = 0; g < count; g += j->batch) {
         const int64_t n = tile_least(j->batch, count - g);
-        window_bands(j, b->band, x + g * j->channels * plane, n, y0);
+        window_bands(j, b->band, x + g * j->channels * plane, j->channels * plane, n, y0);
         for (int64_t r = 0; r < n * j->rows; r++) {
             const int64_t row = g * j->rows + r;
             window_plane(j, y + row * j->height * j->width, b->band + 4 * (r / j->rows) * j->size,
@@ -357,7 +365,8 @@ static inline bool window_run(const itr_conv_args *a, const itr_conv_view *v, in
                               int64_t phases_x, int64_t height, int64_t width)
 {
     window_job j;
-    if (a->n * height * width == 0 || !window_plan(&j, a, v, phases_y, phases_x, height, width)) {
+    if (a->n * height * width == 0 || !window_plan(&j, a, v, phases_y, phases_x, height, width) ||
+        !window_plan_filters(&j)) {
         return false;
     }
     j.stream = tile_streams(a->n * a->groups * j.rows * height * width);

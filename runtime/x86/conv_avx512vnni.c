@@ -11,10 +11,10 @@
 
 #include "../tile/view.h"
 #include "../tile/weight.h"
+#include "../tile/window_rows.h"
 
 #define CONV_DIRECT 0
 #define CONV_WINDOW 1
-#define CONV_POINT 1
 #define LEVEL(name) name##_avx512vnni
 #define BELOW(name) name##_avx2
 #include "../tile/conv.h"

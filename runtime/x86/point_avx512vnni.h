@@ -50,11 +50,12 @@ static void point_pack(uint8_t *to, const int8_t *x, const point_place *at, int6
 }
 
 /** A row's sums of a block; y: its plane of the first image. */
-static inline void point_store(const point_job *j, const point_place *at, int32_t *y, __m512i a,
-                               __m512i b, __m512i c, __m512i d)
+static inline void point_store(const point_out *o, int32_t *y, __m512i a, __m512i b, __m512i c,
+                               __m512i d)
 {
+    const point_place *at = o->place;
     const __m512i s[POINT_VECTORS] = {a, b, c, d};
-    if (j->stream && at->whole && (uintptr_t)(y + at->y[0]) % TILE_LINE == 0) {
+    if (o->stream && at->whole && (uintptr_t)(y + at->y[0]) % TILE_LINE == 0) {
         for (int i = 0; i < POINT_VECTORS; i++) {
             _mm512_stream_si512((void *)(y + at->y[0] + POINT_LANES * i), s[i]);
         }
@@ -70,7 +71,7 @@ static inline void point_store(const point_job *j, const point_place *at, int32_
 }
 
 #define POINT_BEGIN(r)                                                                             \
-    __m512i a##r = _mm512_set1_epi32(start[r]), b##r = a##r, c##r = a##r, d##r = a##r;
+    __m512i a##r = _mm512_set1_epi32(s->start[r]), b##r = a##r, c##r = a##r, d##r = a##r;
 #define POINT_STEP(r)                                                                              \
     {                                                                                              \
         const __m512i w = tile_four((const tile_row *)f + 4 * (r));                                \
@@ -80,18 +81,19 @@ static inline void point_store(const point_job *j, const point_place *at, int32_
         d##r = _mm512_dpbusd_epi32(d##r, x3, w);                                                   \
     }
 #define POINT_END(r)                                                                               \
-    if ((r) < rows) {                                                                              \
-        point_store(j, at, y + (r)*j->plane, a##r, b##r, c##r, d##r);                              \
+    if ((r) < o->rows) {                                                                           \
+        point_store(o, o->y + (r)*o->plane, a##r, b##r, c##r, d##r);                               \
     }
 #define POINT_TILE(count, EACH)                                                                    \
-    TILE_APART void point_tile##count(const point_job *j, const point_place *at, int32_t *y,       \
-                                      const uint8_t *x, const int8_t *f, const int32_t *start,     \
-                                      int64_t rows)                                                \
+    TILE_APART void point_tile##count(const point_sum *s, const point_out *o)                      \
     {                                                                                              \
+        const uint8_t *p0 = s->x[0], *p1 = s->x[1], *p2 = s->x[2], *p3 = s->x[3];                  \
+        const int8_t *f = s->f;                                                                    \
         EACH(POINT_BEGIN)                                                                          \
-        for (int64_t u = 0; u < j->units; u++, x += POINT_UNIT, f += 4 * (count)) {                \
-            const __m512i x0 = _mm512_load_si512(x), x1 = _mm512_load_si512(x + 64);               \
-            const __m512i x2 = _mm512_load_si512(x + 128), x3 = _mm512_load_si512(x + 192);        \
+        for (int64_t u = 0; u < s->units; u++, f += 4 * (count)) {                                 \
+            const int64_t at = s->at[u];                                                           \
+            const __m512i x0 = tile_load512(p0 + at), x1 = tile_load512(p1 + at);                  \
+            const __m512i x2 = tile_load512(p2 + at), x3 = tile_load512(p3 + at);                  \
             EACH(POINT_STEP)                                                                       \
         }                                                                                          \
         EACH(POINT_END)                                                                            \
@@ -103,17 +105,14 @@ POINT_TILE(2, POINT_2)
 POINT_TILE(4, POINT_4)
 POINT_TILE(6, POINT_6)
 
-/** Of so many rows that are left, those of a tile; y: the plane of the first, of the first image.
- */
-static void point_tile(const point_job *j, const point_place *at, int32_t *y, const uint8_t *panel,
-                       const int8_t *f, const int32_t *start, int64_t rows)
+static void point_tile(const point_sum *s, const point_out *o)
 {
-    if (rows > 4) {
-        point_tile6(j, at, y, panel, f, start, rows);
-    } else if (rows > 2) {
-        point_tile4(j, at, y, panel, f, start, rows);
+    if (o->rows > 4) {
+        point_tile6(s, o);
+    } else if (o->rows > 2) {
+        point_tile4(s, o);
     } else {
-        point_tile2(j, at, y, panel, f, start, rows);
+        point_tile2(s, o);
     }
 }
 
