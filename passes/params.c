@@ -137,6 +137,10 @@ static void mark(itc_graph *g, const itc_node *n, itc_value *c, itc_role_in role
         c->reason = itc_format(g->ctx, "mask of %s", node_label(g->ctx, n));
         return;
     }
+    if (role == ITC_IN_PARAM && c->type.rank == 0) { /* repeated to a weight's shape: zeros */
+        c->reason = "a number, not a parameter";
+        return;
+    }
     if (role == ITC_IN_PARAM && is_neutral(c, constant_node)) {
         c->reason = "ones or zeros that the exporter wrote for no parameter";
         return;
