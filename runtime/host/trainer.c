@@ -182,6 +182,7 @@ static int prepare_machine(trainer *t)
 static int prepare_state(trainer *t)
 {
     const itr_options *o = &t->o;
+    itr_large_pages(t->state, t->model->state_size);
     int code = load_parameters(t);
     if (code != 0) {
         return code;
