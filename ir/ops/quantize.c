@@ -3,6 +3,8 @@
  * floats for the reference trainer (ToFloat), and the exact sum of a step's gradients over its
  * micro-batches (GridAdd, GridNext; NUMERICS.md "Micro-batches").
  */
+#include <math.h>
+
 #include "codegen/emit.h"
 #include "ir/ops/util.h"
 #include "passes/lower.h"
@@ -107,6 +109,39 @@ static uint32_t result_axes(const itc_node *n, const itc_type *x, uint32_t axes)
     return of_result;
 }
 
+/** Bytes, type and exponent come with the call. */
+static bool is_port(const itc_value *v)
+{
+    while (v->kind == ITC_VALUE_NODE && v->def->op->alias) {
+        v = v->def->in[0];
+    }
+    return itc_value_is_port(v);
+}
+
+/** Whether some term counts more than this one by the coefficients that are numbers. */
+static bool is_outweighed(const itc_node *n, int term)
+{
+    const itc_attr *coef = itc_attr_find(n, "coef");
+    const itc_coef own = coef->u.coefs[term];
+    bool outweighed = false;
+    for (int i = 0; i < coef->n && own.symbol == ITC_SYM_NONE; i++) {
+        const itc_coef other = coef->u.coefs[i];
+        outweighed =
+            outweighed || (other.symbol == ITC_SYM_NONE && fabs(other.value) > fabs(own.value));
+    }
+    return outweighed;
+}
+
+/** A sum of one term finds what range that has, over all of it. */
+static itc_value *requant_found(itc_graph *g, const itc_node *n, uint32_t *axes)
+{
+    const itc_value *x = n->in[0];
+    (void)g;
+    *axes = ((uint32_t)1 << x->type.rank) - 1;
+    const bool alone = n->n_in == 1 && !itc_attr_find(n, "boxes") && x->type.rank > 0;
+    return alone && x->type.exp_axis < 0 && !is_port(x) ? n->in[0] : NULL;
+}
+
 static bool requant_take(itc_graph *g, itc_node *n, itc_value *x, uint32_t axes, itc_value *found)
 {
     const int step = requant_step(n), count = requant_operands(n);
@@ -115,7 +150,7 @@ static bool requant_take(itc_graph *g, itc_node *n, itc_value *x, uint32_t axes,
     while (term * step < count && n->in[term * step] != x) {
         term++;
     }
-    if (term * step >= count || n->n_in > count || x->kind != ITC_VALUE_NODE ||
+    if (term * step >= count || n->n_in > count || is_port(x) || is_outweighed(n, term) ||
         !is_even_along(n, of_result)) {
         return false;
     }
@@ -168,6 +203,21 @@ static itc_status requant_extremes(itc_graph *g, const itc_node *n, int *term, u
     return ITC_OK;
 }
 
+/** Output 1 is what it would be, where it is there. */
+static itc_status check_found(itc_graph *g, const itc_node *n)
+{
+    itc_type want;
+    uint32_t axes = 0;
+    const itc_value *x = requant_found(g, n, &axes);
+    if (n->n_out > 1 && n->out[1] &&
+        (!x || !itc_extremes_type(&x->type, axes, &want) ||
+         !itc_type_equal(&n->out[1]->type, &want))) {
+        return itc_error(g->ctx, n, ITC_SHAPE, "E0251",
+                         "\"%s\" is not the extremes of the only term", n->out[1]->name);
+    }
+    return ITC_OK;
+}
+
 static itc_status requant_infer(itc_graph *g, itc_node *n)
 {
     const int64_t bits = itc_int(n, "bits");
@@ -209,6 +259,7 @@ static itc_status requant_emit(itc_emit *e, const itc_node *n)
     int extremes_of = -1;
     uint32_t axes = 0;
     ITC_TRY(requant_extremes(itc_emit_graph(e), n, &extremes_of, &axes));
+    ITC_TRY(check_found(itc_emit_graph(e), n));
     if (itc_int(n, "sticky")) {
         itc_emit_exponent(e, n->out[0], n->in[0]); /* the one to keep */
     }
@@ -236,6 +287,7 @@ static itc_status requant_emit(itc_emit *e, const itc_node *n)
     itc_arg_ptr(e, "extremes", extremes_of >= 0 ? n->in[n->n_in - 1] : NULL);
     itc_arg_int(e, "extremes_term", extremes_of >= 0 ? extremes_of : 0);
     itc_arg_int(e, "extremes_axes", axes);
+    itc_arg_ptr(e, "found", n->n_out > 1 ? n->out[1] : NULL);
     return ITC_OK;
 }
 
@@ -260,13 +312,15 @@ const itc_op_def itc_op_Requant = {
     .in_min = 1,
     .in_max = 2 * ITC_MAX_TERMS + 1,
     .out_min = 1,
-    .out_max = 1,
+    .out_max = 2,
     .flags = ITC_OP_INTERNAL,
     .attrs = requant_attrs,
     .summary =
         "the exact sum of coef[i] * operand i (pairs: times its factor; boxes: at a place in "
-        "zeros), rounded to `bits`; last, perhaps, the extremes of a term",
+        "zeros), rounded to `bits`; last, perhaps, the extremes of a term; those of a term that is "
+        "alone",
     .infer = requant_infer,
+    .extremes_of = requant_found,
     .take_extremes = requant_take,
     .plan = requant_plan,
     .emit = requant_emit,

@@ -143,3 +143,88 @@ static bool slice_bounds(const slices *by, const sum *s, uint64_t *low, uint64_t
     }
     return true;
 }
+
+/* ---- the extremes of a term ---- */
+
+/** What threads find of a term's x. */
+typedef struct finder {
+    const operand *o;
+    itr_pool *pool;
+    int64_t low, high;
+} finder;
+
+/** The extremes of a run. */
+static void run_extremes(const operand *o, const run *r, int64_t found[2])
+{
+    const unsigned char *x = (const unsigned char *)o->term->x + r->x * o->width;
+    if (o->width == 1) {
+        extremes8((const int8_t *)x, r->n, found);
+    } else if (o->width == 2) {
+        extremes16((const int16_t *)(const void *)x, r->n, found);
+    } else if (o->width == 4) {
+        extremes32((const int32_t *)(const void *)x, r->n, found);
+    } else {
+        found[0] = INT64_MAX;
+        found[1] = INT64_MIN;
+        for (int i = 0; i < r->n; i++) {
+            const int64_t v = itr_term_integer(o->term, r->x + i * o->x.stride[0]);
+            found[0] = v < found[0] ? v : found[0];
+            found[1] = v > found[1] ? v : found[1];
+        }
+    }
+}
+
+static void find_part(void *user, int64_t begin, int64_t end)
+{
+    finder *p = (finder *)user;
+    int64_t low = INT64_MAX, high = INT64_MIN;
+    run r = run_at(p->o, begin);
+    for (int64_t i = begin; i < end; i += r.n) {
+        int64_t found[2];
+        next_run(p->o, &r, end - i < LONGEST ? (int)(end - i) : LONGEST);
+        run_extremes(p->o, &r, found);
+        low = found[0] < low ? found[0] : low;
+        high = found[1] > high ? found[1] : high;
+    }
+    itr_pool_lock(p->pool);
+    p->low = low < p->low ? low : p->low;
+    p->high = high > p->high ? high : p->high;
+    itr_pool_unlock(p->pool);
+}
+
+static void put_integer(itr_dtype type, void *to, int64_t at, int64_t v)
+{
+    switch (type) {
+    case ITR_U8:
+        ((uint8_t *)to)[at] = (uint8_t)v;
+        break;
+    case ITR_I8:
+        ((int8_t *)to)[at] = (int8_t)v;
+        break;
+    case ITR_I16:
+        ((int16_t *)to)[at] = (int16_t)v;
+        break;
+    case ITR_I32:
+        ((int32_t *)to)[at] = (int32_t)v;
+        break;
+    case ITR_I64:
+        ((int64_t *)to)[at] = v;
+        break;
+    case ITR_F32: /* not an operand of integer sums */
+        break;
+    }
+}
+
+/** a->found = the extremes of the only term, which has a result to begin with. */
+static void find_extremes(const itr_requant_args *a)
+{
+    const operand o = operand_of(&a->terms[0], a->rank, a->shape, 1);
+    finder p = {.o = &o, .pool = a->pool, .low = INT64_MAX, .high = INT64_MIN};
+    int64_t n = 1;
+    for (int i = 0; i < a->rank; i++) {
+        n *= a->shape[i];
+    }
+    itr_parallel(a->pool, n, GRAIN, find_part, &p);
+    put_integer(a->terms[0].dtype, a->found, 0, p.low);
+    put_integer(a->terms[0].dtype, a->found, 1, p.high);
+}

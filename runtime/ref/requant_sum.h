@@ -15,7 +15,7 @@
  */
 static bool is_zero(const operand *o)
 {
-    operand distinct = {.term = o->term};
+    operand distinct = {.term = o->term, .width = o->width};
     int64_t total = 1;
     for (int k = 0; k < o->axes; k++) {
         if (o->x.stride[k] != 0 || o->f.stride[k] != 0) {
@@ -31,14 +31,16 @@ static bool is_zero(const operand *o)
     }
     run r = run_at(&distinct, 0);
     for (int64_t i = 0; i < total; i += r.n) {
-        int64_t x[BLOCK] = {0};
-        uint64_t all = 0;
+        int64_t found[2] = {0};
         next_run(&distinct, &r, BLOCK);
-        add_run64(&distinct, &r, 1, 0, x);
-        for (int j = 0; j < r.n; j++) {
-            all |= (uint64_t)x[j];
+        if (o->term->f) {
+            int64_t x[BLOCK] = {0};
+            add_run64(&distinct, &r, 1, 0, x);
+            extremes64(x, r.n, found);
+        } else {
+            run_extremes(&distinct, &r, found);
         }
-        if (all != 0) {
+        if (found[0] != 0 || found[1] != 0) {
             return false;
         }
     }
@@ -130,9 +132,6 @@ static range next_range(const sum *s, cursor *c, int limit)
     c->i += n;
     return r;
 }
-
-/** A joint run is no longer, so that its length is an int. */
-enum { LONGEST = 1 << 30 };
 
 static void range_part(void *user, int64_t begin, int64_t end)
 {
@@ -428,12 +427,19 @@ static bool prepare(const itr_requant_args *a, size_t width, rows *r, sum *s, in
 {
     operand all[MAX_TERMS];
     zero_state zero[MAX_TERMS] = {NOT_KNOWN};
+    itr_requant_args own = *a;
     uint64_t max = 0;
     int64_t n = 1;
     for (int i = 0; i < a->rank; i++) {
         n *= a->shape[i];
     }
-    const bool known = n > 0 && a->extremes && shift_by_slices(a, zero, s, &max, shift);
+    if (n > 0 && a->found) { /* then they say the range, too */
+        find_extremes(a);
+        own.extremes = a->found;
+        own.extremes_term = 0;
+        own.extremes_axes = (1 << a->rank) - 1;
+    }
+    const bool known = n > 0 && own.extremes && shift_by_slices(&own, zero, s, &max, shift);
     begin_sum(a, zero, all, s);
     s->rows = n > 0 && rows_of(s, r) ? r : NULL;
     if (!known) {
@@ -457,7 +463,7 @@ static bool prepare(const itr_requant_args *a, size_t width, rows *r, sum *s, in
  * one over slices where a term's extremes are given and say enough.
  *
  * Shapes   y `shape`, dense; x_i and f_i (or none) by strides, 0 repeats; extremes (or none)
- *          [2, slices] of one term, see kernels.def
+ *          [2, slices] of one term, and found (or none) [2] of the only one, see kernels.def
  * Range    |x_i| < 2^bits_i, |f_i| likewise, |c_i| < 2^15; 1 to 8 terms;
  *          results within +-(2^(bits-1) - 1)
  * Aliasing y may be the x of a term with the same type and elements at the same places;

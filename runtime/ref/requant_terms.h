@@ -16,6 +16,9 @@
 
 enum { BLOCK = ITR_REQUANT_BLOCK, GRAIN = 8192, MAX_TERMS = 8, HEADROOM = 62 };
 
+/** A run is no longer, so that its length is an int. */
+enum { LONGEST = 1 << 30 };
+
 /** Where a tensor's elements and exponents lie along the merged axes of a term. */
 typedef struct layout {
     int64_t first; /**< place of what the result's element 0 would have */
