@@ -75,6 +75,21 @@ static bool repeat(itc_graph *g, itc_row_index *r, int rank, const int64_t *dim)
     return add_table(g, r, zero, 1, rank, dim);
 }
 
+/** Range(0, k N): k * row and one of k. */
+static bool many_a_row(itc_graph *g, const itc_value *v, itc_row_index *r)
+{
+    enum { MANY = 1 << 20 };
+    const int64_t k = v->type.rank == 1 && v->type.dim[0].batch ? v->type.dim[0].size : 0;
+    if (v->kind != ITC_VALUE_NODE || v->def->op != &itc_op_Range || k < 2 || k > MANY) {
+        return false;
+    }
+    *r = (itc_row_index){k, itc_tensor_new(g->ctx, ITC_I64, 1, &k)};
+    for (int64_t i = 0; i < k; i++) {
+        ((int64_t *)r->table->data)[i] = i;
+    }
+    return true;
+}
+
 static bool find(itc_graph *g, const itc_value *v, int depth, itc_row_index *r)
 {
     const itc_node *n = v->kind == ITC_VALUE_NODE ? v->def : NULL;
@@ -88,7 +103,7 @@ static bool find(itc_graph *g, const itc_value *v, int depth, itc_row_index *r)
         return true;
     }
     if (n->op == &itc_op_View) {
-        if (!find(g, n->in[0], depth - 1, r)) {
+        if (!many_a_row(g, n->in[0], r) && !find(g, n->in[0], depth - 1, r)) {
             return false;
         }
         r->table = itc_tensor_reshape(g->ctx, r->table, t->rank, t->dim);
@@ -114,4 +129,24 @@ static bool find(itc_graph *g, const itc_value *v, int depth, itc_row_index *r)
 bool itc_row_index_find(itc_graph *g, const itc_value *v, itc_row_index *r)
 {
     return find(g, v, MAX_DEPTH, r);
+}
+
+itc_status itc_row_index_local(itc_graph *g, const itc_node *origin, itc_value *v, int64_t step,
+                               itc_value **local)
+{
+    *local = NULL;
+    while (v->kind == ITC_VALUE_NODE && v->def && v->def->op == &itc_op_View) {
+        v = v->def->in[0];
+    }
+    const itc_node *n = v->kind == ITC_VALUE_NODE ? v->def : NULL;
+    for (int i = 0; n && n->op == &itc_op_Add && i < 2; i++) {
+        itc_row_index r;
+        if (itc_row_index_find(g, n->in[i], &r) && r.step == step) {
+            itc_value *table = itc_const_new(g, itc_format(g->ctx, "%s.rows", v->name), r.table);
+            itc_value *in[2] = {n->in[1 - i], table};
+            table->reason = "indices";
+            return itc_apply(g, origin, &itc_op_Add, 2, in, local);
+        }
+    }
+    return ITC_OK;
 }

@@ -15,4 +15,9 @@ typedef struct itc_row_index {
  * that compute v. */
 bool itc_row_index_find(itc_graph *g, const itc_value *v, itc_row_index *r);
 
+/** Of indices v that are such plus others of run time: the places within a row of `step` elements,
+ * as many as v has. NULL: they are none of these, or of another step. */
+ITC_NODISCARD itc_status itc_row_index_local(itc_graph *g, const itc_node *origin, itc_value *v,
+                                             int64_t step, itc_value **local);
+
 #endif

@@ -16,6 +16,7 @@
 
 #include "codegen/emit.h"
 #include "ir/ops/pick.h"
+#include "ir/ops/row_index.h"
 #include "ir/ops/take.h"
 #include "ir/ops/util.h"
 #include "ir/ops/window.h"
@@ -37,10 +38,48 @@ static itc_status scatter_best(itc_graph *g, itc_node *n, const itc_places *p,
     return itc_apply(g, n, &itc_op_Where, 3, (itc_value *[]){written, u, x}, out);
 }
 
+/**
+ * Into x [N * step], all rows in a line, by indices that stay within each element's own row, as
+ * torch.export writes max_unpool: a ScatterElements in [N, step]. *out is NULL where they do not.
+ */
+static itc_status scatter_in_rows(itc_graph *g, itc_node *n, itc_value **out)
+{
+    const itc_type *x = &n->in[0]->type, *index = &n->in[1]->type, *u = &n->in[2]->type;
+    itc_value *in[3] = {n->in[0], NULL, n->in[2]};
+    *out = NULL;
+    if (x->rank != 1 || !x->dim[0].batch || index->rank != 2 || !index->dim[0].batch ||
+        !itc_dim_equal(index->dim[1], itc_dim_of(1)) || u->rank != 1 ||
+        !itc_dim_equal(u->dim[0], index->dim[0])) {
+        return ITC_OK;
+    }
+    ITC_TRY(itc_row_index_local(g, n, n->in[1], x->dim[0].size, &in[1]));
+    itc_dim count;
+    if (!in[1] || !itc_type_count(&in[1]->type, &count) || !itc_dim_equal(count, u->dim[0])) {
+        return ITC_OK;
+    }
+    for (int i = 0; i < 3; i++) {
+        const itc_dim many = itc_dim_of(i == 0 ? x->dim[0].size : u->dim[0].size);
+        const itc_type rows =
+            itc_type_make(in[i]->type.dtype, 2, (const itc_dim[]){{1, true}, many});
+        ITC_TRY(itc_view_build(g, n, in[i], &rows, &in[i]));
+    }
+    itc_node *m = itc_node_new(g, &itc_op_ScatterElements, n, 3, in, 1);
+    itc_set_int(g, m, "axis", 1);
+    itc_attr_copy(g, m, n, "reduction");
+    ITC_TRY(itc_apply_node(g, m, out));
+    return itc_view_build(g, n, *out, x, out);
+}
+
 static itc_status scatter(itc_graph *g, itc_node *n, const itc_places *p, itc_value **out)
 {
     const char *how = itc_string(n, "reduction");
     const itc_type *x = &n->in[0]->type;
+    if (p->tuples) {
+        ITC_TRY(scatter_in_rows(g, n, out));
+        if (*out) {
+            return ITC_OK;
+        }
+    }
     ITC_TRY(itc_places_check(g, n, x, &n->in[1]->type, p, &n->in[2]->type));
     if (n->in[2]->type.dtype != x->dtype) {
         return itc_error(g->ctx, n, ITC_TYPE, "E0228", "operands are %s and %s",

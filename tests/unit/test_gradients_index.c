@@ -78,6 +78,35 @@ static void scatters(void **state)
     RUN(cases)
 }
 
+/* All rows in a line, as torch.export writes max_unpool: indices of run time, and where each row,
+ * or each of its two planes, begins. */
+/* clang-format off */
+#define LINE(count, shape, width) \
+    "s = Shape(a) end=1; n0 = Squeeze(s); ints k0 " count "; k = Squeeze(k0); n = Mul(n0, k);" \
+    "ints z1 0; zero = Squeeze(z1); ints o1 1; o = Squeeze(o1); r = Range(zero, n, o);" \
+    "ints to " shape "; c = Reshape(r, to); ints w " width "; m = Mul(c, w);" \
+    "i = Add(t, m); ints e -1,1; tuples = Reshape(i, e); ints f -1; line = Reshape(a, f);" \
+    "put = Reshape(d, f);"
+/* clang-format on */
+
+static void scatters_within_rows(void **state)
+{
+    static const grad_case cases[] = {
+        {.text = "opset 18;" X("2,3") Z("4") "ids t [N,4] 0..6;" LINE(
+             "1", "-1,1", "6") "y0 = ScatterND(line, tuples, put) reduction=add; ints v -1,2,3; y "
+                               "= Reshape(y0, v)",
+         .reference = X("2,3") Z("4") "ids t [N,4] 0..6; ints g -1,6; b = Reshape(a, g);"
+                                      "h = ScatterElements(b, t, d) axis=1 reduction=add;"
+                                      "ints v -1,2,3; y = Reshape(h, v)"},
+        {.text = "opset 18;" X("2,3") Z("2,2") "ids t [N,2,2] 0..3;" LINE(
+             "2", "-1,2,1",
+             "3") "y0 = ScatterND(line, tuples, put); ints v -1,2,3; y = Reshape(y0, v)",
+         .reference = X("2,3") Z("2,2") "ids t [N,2,2] 0..3;"
+                                        "y = ScatterElements(a, t, d) axis=2"},
+    };
+    RUN(cases)
+}
+
 static void orders(void **state)
 {
     static const grad_case cases[] = {
@@ -115,8 +144,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gathers),  cmocka_unit_test(gathers_within_rows),
-        cmocka_unit_test(scatters), cmocka_unit_test(orders),
-        cmocka_unit_test(others),
+        cmocka_unit_test(scatters), cmocka_unit_test(scatters_within_rows),
+        cmocka_unit_test(orders),   cmocka_unit_test(others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
