@@ -114,6 +114,11 @@ static bool conv_grad_weight(const itr_conv_args *a, tile_type t)
     }
 #endif
     const itr_conv_args flat = conv_flat(a);
+#if CONV_WINDOW
+    if (product_is_better(a) && window_grad_weight(a, t)) {
+        return true;
+    }
+#endif
     return weight_run(&flat, t);
 }
 

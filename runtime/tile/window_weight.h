@@ -242,6 +242,23 @@ static inline void product_range(void *user, int64_t begin, int64_t end)
     }
 }
 
+/**
+ * Whether products of lines need fewer instructions than weight.h's tiles, an image: of each filter
+ * a product a tap and block, and some four a line to lay it out; of tiles products with all rows
+ * and lanes, a third more for loads. So it is where channels are few on both sides.
+ */
+static inline bool product_is_better(const itr_conv_args *a)
+{
+    const int64_t channels = a->c / a->groups, rows = a->m / a->groups, taps = a->kh * a->kw;
+    const int64_t pitch = a->ow + (a->kw - 1) * a->dilation_w / a->stride_w;
+    const int64_t blocks = tile_ceil(a->oh * pitch, PRODUCT_BYTES);
+    const int64_t products =
+        rows * channels * ((blocks + 2) * (taps + 1) + 4 * (a->oh * (1 + a->stride_h) + a->kh));
+    const int64_t lanes = tile_ceil(rows, TILE_LANES) * TILE_LANES;
+    const int64_t sums = tile_ceil(channels * taps, TILE_ROWS) * TILE_ROWS * lanes;
+    return products < sums * (a->oh * a->ow) / PRODUCT_BYTES * 4 / 3;
+}
+
 static inline bool window_grad_weight(const itr_conv_args *a, tile_type t)
 {
     product_job j;
