@@ -296,6 +296,30 @@ static itc_status make_directory(itc_ctx *ctx, const char *path)
                      strerror(errno == EEXIST ? ENOTDIR : errno));
 }
 
+/** Whether a file has these bytes. */
+static bool holds(const char *path, const void *bytes, size_t n)
+{
+    char part[1 << 14];
+    FILE *f = fopen(path, "rb");
+    bool same = f != NULL;
+    size_t at = 0;
+    while (same && at < n) {
+        const size_t want = n - at < sizeof part ? n - at : sizeof part;
+        same = fread(part, 1, want, f) == want && memcmp(part, (const char *)bytes + at, want) == 0;
+        at += want;
+    }
+    same = same && fgetc(f) == EOF;
+    if (f) {
+        (void)fclose(f);
+    }
+    return same;
+}
+
+static itc_status put(output *o, const char *path, const void *bytes, size_t n)
+{
+    return o->opt.keep && holds(path, bytes, n) ? ITC_OK : itc_write_file(o->ctx, path, bytes, n);
+}
+
 static itc_status write_runtime(output *o, const char *dir)
 {
     for (int i = 0; i < itc_embedded_count; i++) {
@@ -307,8 +331,7 @@ static itc_status write_runtime(output *o, const char *dir)
             ITC_TRY(make_directory(
                 o->ctx, itc_format(o->ctx, "%s/%.*s", dir, (int)(p - f->path), f->path)));
         }
-        ITC_TRY(
-            itc_write_file(o->ctx, itc_format(o->ctx, "%s/%s", dir, f->path), f->bytes, f->size));
+        ITC_TRY(put(o, itc_format(o->ctx, "%s/%s", dir, f->path), f->bytes, f->size));
     }
     return ITC_OK;
 }
@@ -318,7 +341,7 @@ static itc_status write_template(output *o, const char *dir, const char *name, c
     itc_strbuf b;
     itc_strbuf_init(&b, o->ctx);
     ITC_TRY(fill(o, name, &b));
-    return itc_write_file(o->ctx, itc_format(o->ctx, "%s/%s", dir, as), b.text, b.len);
+    return put(o, itc_format(o->ctx, "%s/%s", dir, as), b.text, b.len);
 }
 
 static itc_status write_data(output *o, const char *dir)
@@ -327,7 +350,7 @@ static itc_status write_data(output *o, const char *dir)
     const void *bytes = o->data;
     const size_t n = o->data_size;
     if (!o->opt.embed) {
-        return itc_write_file(o->ctx, itc_format(o->ctx, "%s/%s_data.bin", dir, m), bytes, n);
+        return put(o, itc_format(o->ctx, "%s/%s_data.bin", dir, m), bytes, n);
     }
     itc_strbuf b;
     itc_strbuf_init(&b, o->ctx);
@@ -341,7 +364,7 @@ static itc_status write_data(output *o, const char *dir)
                           ((const unsigned char *)bytes)[i]);
     }
     itc_strbuf_add(&b, "\n};\n");
-    return itc_write_file(o->ctx, itc_format(o->ctx, "%s/%s_data.c", dir, m), b.text, b.len);
+    return put(o, itc_format(o->ctx, "%s/%s_data.c", dir, m), b.text, b.len);
 }
 
 static itc_status write_plan(output *o, const char *dir)
@@ -351,8 +374,8 @@ static itc_status write_plan(output *o, const char *dir)
     itc_strbuf_init(&json, o->ctx);
     ITC_TRY(itc_plan_text(o->info, &text));
     ITC_TRY(itc_plan_json(o->info, &json));
-    ITC_TRY(itc_write_file(o->ctx, itc_format(o->ctx, "%s/plan.txt", dir), text.text, text.len));
-    return itc_write_file(o->ctx, itc_format(o->ctx, "%s/plan.json", dir), json.text, json.len);
+    ITC_TRY(put(o, itc_format(o->ctx, "%s/plan.txt", dir), text.text, text.len));
+    return put(o, itc_format(o->ctx, "%s/plan.json", dir), json.text, json.len);
 }
 
 static const char *stem_of(const output *o)

@@ -10,6 +10,8 @@ typedef struct itc_codegen_options {
     const char *name;   /**< file stem of the model; NULL: the graph's name */
     const char *source; /**< the model file, for comments; NULL: the name */
     bool embed;         /**< parameters as an array in place of MODEL_data.bin */
+    bool
+        keep; /**< files that are as they should be stay: make then builds what has changed alone */
 } itc_codegen_options;
 
 /**

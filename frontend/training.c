@@ -111,7 +111,7 @@ itc_status itc_training_run(itc_graph *g, const itc_pipeline_options *pipeline, 
                             const char *dir, bool use_interpreter, itc_args *a, int *code)
 {
     itc_ctx *ctx = g->ctx;
-    const itc_codegen_options opt = {.source = itc_base_name(source)};
+    const itc_codegen_options opt = {.source = itc_base_name(source), .keep = true};
     ITC_TRY(check_args(ctx, a));
     ITC_TRY(itc_run_to(g, ITC_STAGE_MEMORY, pipeline));
     if (use_interpreter) {

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,6 +112,26 @@ static void directories_hold_what_is_used(void **state)
     check_sources();
     assert_memory_equal(contents("linear_data.bin"), "ITRDATA1", 8);
     assert_null(strstr(contents("linear.c"), "float"));
+}
+
+static void what_has_not_changed_keeps_its_time(void **state)
+{
+    (void)state;
+    const struct timespec old[2] = {{1, 0}, {1, 0}};
+    const itc_codegen_options keep = {.keep = true};
+    struct stat st;
+    assert_int_equal(itc_codegen_directory(graph(), dir, NULL), ITC_OK);
+    assert_int_equal(utimensat(AT_FDCWD, path("runtime/tensors.c"), old, 0), 0);
+    FILE *f = fopen(path("Makefile"), "ab"); /* longer than it should be */
+    assert_non_null(f);
+    assert_int_equal(fputc('\n', f), '\n');
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(utimensat(AT_FDCWD, path("Makefile"), old, 0), 0);
+    assert_int_equal(itc_codegen_directory(graph(), dir, &keep), ITC_OK);
+    assert_int_equal(stat(path("runtime/tensors.c"), &st), 0);
+    assert_int_equal(st.st_mtime, 1);
+    assert_int_equal(stat(path("Makefile"), &st), 0);
+    assert_true(st.st_mtime > 1);
 }
 
 static void a_small_target_has_no_threads(void **state)
@@ -264,6 +285,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(directories_hold_what_is_used),
+        TEST(what_has_not_changed_keeps_its_time),
         TEST(a_small_target_has_no_threads),
         TEST(variants_are_ordered),
         TEST(levels_have_names),
