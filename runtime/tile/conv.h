@@ -1,6 +1,6 @@
 /**
  * The convolution kernels of a level; LEVEL(name) is the name of a kernel there. CONV_DIRECT is 1
- * where direct.h is included, CONV_WINDOW 1 where window.h, point.h and window_rows.h are; else,
+ * where direct.h is included, CONV_WINDOW 1 where window.h and point_taps.h are; else,
  * and where that cannot, direct convolutions are left to the level whose names BELOW(name) makes.
  * What does not fit the buffers goes to the portable kernels.
  */
@@ -25,7 +25,7 @@ static bool conv_view(const itr_conv_args *a, const itr_conv_view *v, tile_type 
     }
 #endif
 #if CONV_WINDOW
-    if (!t.out64 && (point_run(a, v) || rows_run(a, v))) {
+    if (!t.out64 && (point_run(a, v) || taps_run(a, v) || rows_run(a, v))) {
         return true;
     }
 #endif

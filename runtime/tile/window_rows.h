@@ -28,24 +28,29 @@ typedef struct rows_buffers {
     int32_t start[ROWS_MOST];
 } rows_buffers;
 
-/**
- * Whether windows need fewer instructions than view.h's tiles, of 16 positions and a group's rows:
- * 6 rows need a product a tap; 16 need one a unit of a run, half as much again for loads and the
- * sums' way into planes.
+/*
+ * Instructions for 16 positions of all rows of a group, about: rows of a tile need a product a tap
+ * (of four bytes), besides what lays out the source.
  */
-static inline bool rows_are_better(const window_job *j, const itr_conv_view *v, int64_t taps)
+static inline int64_t rows_cost(const itr_conv_view *v)
+{
+    const int64_t fours = tile_ceil(v->x.taps, 4);
+    return (tile_ceil(v->rows, 2) * 2 * v->y.taps + 4) * v->channels * fours;
+}
+
+/** The same of view.h: a product a unit of a run, a quarter more for loads, and the way into
+ * planes. */
+static inline int64_t rows_cost_of_tiles(const itr_conv_view *v)
 {
     const int64_t units = v->y.taps * tile_ceil(v->channels * v->x.taps, 4);
-    const int64_t windows = tile_ceil(j->rows, 2) * 2 * taps + 4 * v->channels * j->fours;
-    const int64_t tiles = tile_ceil(j->rows, TILE_LANES) * TILE_LANES * (units + units / 4 + 5);
-    return windows < tiles;
+    return tile_ceil(v->rows, TILE_LANES) * TILE_LANES * (units + units / 4 + 5);
 }
 
 static inline bool rows_plan(rows_job *j, const itr_conv_args *a, const itr_conv_view *v)
 {
     window_job *w = &j->w;
-    if (v->x.to_step * v->y.to_step != 1 || v->channels > 32 || v->rows > ROWS_MOST ||
-        !window_plan(w, a, v, 1, 1, v->y.positions, v->x.positions)) {
+    if (v->x.to_step * v->y.to_step != 1 || rows_cost(v) >= rows_cost_of_tiles(v) ||
+        v->rows > ROWS_MOST || !window_plan(w, a, v, 1, 1, v->y.positions, v->x.positions)) {
         return false;
     }
     const int64_t taps = w->taps[1];
@@ -56,7 +61,7 @@ static inline bool rows_plan(rows_job *j, const itr_conv_args *a, const itr_conv
                             a->groups * w->channels * w->source_h * w->source_w);
     const int64_t share = tile_ceil(a->n * a->groups, 4 * itr_pool_threads(a->pool));
     w->batch = w->bands > 1 ? 1 : tile_least(share, WINDOW_BAND / w->size);
-    return 4 * tile_ceil(w->rows, 2) * 2 * taps <= ROWS_WEIGHTS && rows_are_better(w, v, taps);
+    return 4 * tile_ceil(w->rows, 2) * 2 * taps <= ROWS_WEIGHTS;
 }
 
 /** A group's weights, tile by tile, and what sums begin with: the bias taken back. */

@@ -11,7 +11,8 @@
 
 #include "../tile/view.h"
 #include "../tile/weight.h"
-#include "../tile/window_rows.h"
+
+#include "taps_avx512vnni.h"
 
 #define CONV_DIRECT 0
 #define CONV_WINDOW 1
