@@ -382,12 +382,12 @@ const itc_op_def itc_op_InstanceNormalization = {
     .infer = same_infer,
 };
 
-/** x [N, C, …] as [N, groups, C / groups * …]. */
+/** x [N, C, …], also [N, C], as [N, groups, C / groups * …]. */
 static itc_status grouped(itc_graph *g, const itc_node *n, int64_t groups, itc_type *t)
 {
     const itc_type *x = &n->in[0]->type;
     itc_dim inner;
-    ITC_TRY(itc_operand_rank(g, n, 0, 3, ITC_MAX_RANK));
+    ITC_TRY(itc_operand_rank(g, n, 0, 2, ITC_MAX_RANK));
     if (groups < 1 || x->dim[1].batch || x->dim[1].size % groups != 0 ||
         !itc_dims_product(x->rank - 1, x->dim + 1, &inner)) {
         return itc_error(g->ctx, n, ITC_SHAPE, "E0221", "num_groups is %lld for %s",

@@ -519,6 +519,9 @@ static void other_normalisation(void **state)
         {.text = "opset 18;" X("4,3,5") "par s [2] 0.5..1.5; par b [2]; "
                                         "n = GroupNormalization(a, s, b) num_groups=2; "
                                         "par q [4,3,5]; y = Mul(n, q)"},
+        {.text = "opset 21;" X("8") "par s [8] 0.5..1.5; par b [8]; "
+                                    "n = GroupNormalization(a, s, b) num_groups=2; "
+                                    "par q [8]; y = Mul(n, q)"},
         {.text = X("3,4,5") "n = MeanVarianceNormalization(a)" BEHIND},
     };
     RUN(cases)
