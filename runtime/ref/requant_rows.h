@@ -99,7 +99,7 @@ static int pass_row(const rows *r, row_place *p, int limit)
 static int next_row(const rows *r, row_place *p, int64_t i, int limit, line *l)
 {
     const row *own = &r->of[p->slice];
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < r->first.pieces; k++) {
         l->p[k].x = (const unsigned char *)r->first.p[k].x + i * r->first.p[k].width;
         l->p[k].f = own->f[k];
     }

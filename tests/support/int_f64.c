@@ -130,12 +130,13 @@ static bool in_box(const itc_node *n, int term, int rank, const int64_t *index, 
 static void eval_requant(int_f64 *f, const itc_node *n, double *y)
 {
     const shape s = shape_of(f, n->out[0]);
-    const itc_coef *coef = itc_attr_find(n, "coef")->u.coefs;
+    const itc_attr *terms = itc_attr_find(n, "coef"); /* extremes may follow them */
+    const itc_coef *coef = terms->u.coefs;
     const bool pairs = itc_int(n, "pairs") != 0;
     const int step = pairs ? 2 : 1;
     int finest = INT32_MAX;
     memset(y, 0, sizeof *y * (size_t)s.count);
-    for (int t = 0; t < n->n_in; t += step) {
+    for (int t = 0; t < terms->n * step; t += step) {
         int e = 0;
         const itc_value *factor = pairs ? n->in[t + 1] : NULL;
         const shape from = shape_of(f, n->in[t]), by = shape_of(f, factor ? factor : n->in[t]);
