@@ -30,12 +30,11 @@ static itc_onnx_expand find_expansion(const itc_importer *im, const Onnx__NodePr
 {
     const char *domain = itc_onnx_domain(p->domain);
     const char *type = itc_onnx_text(p->op_type);
-    itc_onnx_expand e = itc_onnx_find_function(im, domain, type);
-    e = e ? e : itc_onnx_find_control(domain, type);
-    e = e ? e : itc_onnx_find_quantized(domain, type);
-    e = e ? e : itc_onnx_find_random(im, domain, type);
-    e = e ? e : itc_onnx_find_update(domain, type);
-    return e ? e : itc_onnx_find_sequence(domain, type);
+    itc_onnx_expand e = NULL;
+    for (itc_onnx_find *const *find = im->kinds; !e && *find; find++) {
+        e = (*find)(im, domain, type);
+    }
+    return e;
 }
 
 static const char *full_name(itc_importer *im, const Onnx__NodeProto *p)

@@ -342,8 +342,9 @@ static itc_status expand_scan(itc_importer *im, itc_scope *scope, const itc_body
                    : set_outputs(im, scope, p, s.in, s.n_state, s.result);
 }
 
-itc_onnx_expand itc_onnx_find_control(const char *domain, const char *type)
+itc_onnx_expand itc_onnx_find_control(const itc_importer *im, const char *domain, const char *type)
 {
+    (void)im;
     static const struct {
         const char *type;
         itc_onnx_expand expand;

@@ -86,11 +86,19 @@ itc_status itc_onnx_import(itc_ctx *ctx, const itc_onnx_model *model, const itc_
                            itc_graph **out)
 {
     static const itc_import_options defaults = {0};
+    static itc_onnx_find *const kinds[] = {itc_onnx_find_function,
+                                           itc_onnx_find_control,
+                                           itc_onnx_find_quantized,
+                                           itc_onnx_find_random,
+                                           itc_onnx_find_update,
+                                           itc_onnx_find_sequence,
+                                           NULL};
     itc_importer im = {.ctx = ctx,
                        .model = model,
                        .graph = model->proto->graph,
                        .options = opt ? opt : &defaults,
-                       .next_number = 1};
+                       .next_number = 1,
+                       .kinds = kinds};
     const int64_t max = im.options->max_bytes;
     im.source = (itc_onnx_source){ctx, model->dir, max > 0 ? max : DEFAULT_MAX_BYTES};
     ITC_TRY(find_opset(&im));

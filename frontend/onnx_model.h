@@ -24,8 +24,16 @@ struct itc_onnx_model {
     uint8_t hash[32];
 };
 
+typedef struct itc_importer itc_importer;
+typedef struct itc_body_node itc_body_node;
+
+/** What an operator becomes that is no node of the graph: a function, control flow, a sequence. */
+typedef itc_status (*itc_onnx_expand)(itc_importer *im, itc_scope *scope, const itc_body_node *p);
+/** NULL: the operator is none of a kind. */
+typedef itc_onnx_expand itc_onnx_find(const itc_importer *im, const char *domain, const char *type);
+
 /** State of one import. */
-typedef struct itc_importer {
+struct itc_importer {
     itc_ctx *ctx;
     itc_graph *g;
     const itc_onnx_model *model;
@@ -36,27 +44,27 @@ typedef struct itc_importer {
     int32_t next_number; /**< of the next node: from 1 in the order of the file, then of bodies */
     int64_t examined;    /**< nodes that itc_onnx_examine has looked at */
     bool starts;         /**< the graph is an initialization: it may draw random numbers */
-} itc_importer;
+    /** Kinds of operators that are no nodes, in the order of search; NULL ends. Bodies are imported
+     * by way of it, so that they need not know those that import bodies. */
+    itc_onnx_find *const *kinds;
+};
 
 /** A node of a body, on its way into the graph. */
-typedef struct itc_body_node {
+struct itc_body_node {
     const Onnx__NodeProto *proto;
     int32_t number; /**< from 1, in the order of the file; nodes of inner bodies follow */
     int32_t n_in, n_out;
     itc_binding *in;
     itc_value **out; /**< of a node that becomes one of the graph's */
-} itc_body_node;
+};
 
-/** What an operator becomes that is no node of the graph: a function, control flow, a sequence. */
-typedef itc_status (*itc_onnx_expand)(itc_importer *im, itc_scope *scope, const itc_body_node *p);
-/** NULL: the operator is an ordinary one. */
-itc_onnx_expand itc_onnx_find_control(const char *domain, const char *type);
-itc_onnx_expand itc_onnx_find_sequence(const char *domain, const char *type);
-itc_onnx_expand itc_onnx_find_quantized(const char *domain, const char *type);
-itc_onnx_expand itc_onnx_find_update(const char *domain, const char *type);
-itc_onnx_expand itc_onnx_find_random(const itc_importer *im, const char *domain, const char *type);
-itc_onnx_expand itc_onnx_find_function(const itc_importer *im, const char *domain,
-                                       const char *type);
+/* The kinds. */
+itc_onnx_find itc_onnx_find_function;
+itc_onnx_find itc_onnx_find_control;
+itc_onnx_find itc_onnx_find_quantized;
+itc_onnx_find itc_onnx_find_random;
+itc_onnx_find itc_onnx_find_update;
+itc_onnx_find itc_onnx_find_sequence;
 
 /**
  * Imports the nodes of a body, in an order in which each stands behind what it needs; goes on after

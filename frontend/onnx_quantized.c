@@ -247,8 +247,10 @@ static itc_status expand_integer(itc_importer *im, itc_scope *scope, const itc_b
     return expand_product(im, scope, p, conv ? &itc_op_Conv : &itc_op_MatMul, in, 2);
 }
 
-itc_onnx_expand itc_onnx_find_quantized(const char *domain, const char *type)
+itc_onnx_expand itc_onnx_find_quantized(const itc_importer *im, const char *domain,
+                                        const char *type)
 {
+    (void)im;
     static const struct {
         const char *type;
         itc_onnx_expand expand;

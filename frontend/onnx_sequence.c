@@ -303,8 +303,9 @@ static itc_status expand_has(itc_importer *im, itc_scope *scope, const itc_body_
     return make_int(im, scope, p, ITC_BOOL, operand(p, 0)->kind != ITC_BIND_NONE);
 }
 
-itc_onnx_expand itc_onnx_find_sequence(const char *domain, const char *type)
+itc_onnx_expand itc_onnx_find_sequence(const itc_importer *im, const char *domain, const char *type)
 {
+    (void)im;
     static const struct {
         const char *type;
         itc_onnx_expand expand;

@@ -175,8 +175,9 @@ static itc_status expand_update(itc_importer *im, itc_scope *scope, const itc_bo
     return ITC_OK;
 }
 
-itc_onnx_expand itc_onnx_find_update(const char *domain, const char *type)
+itc_onnx_expand itc_onnx_find_update(const itc_importer *im, const char *domain, const char *type)
 {
+    (void)im;
     for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++) {
         if (strcmp(domain, ITC_TRAINING_DOMAIN) == 0 && strcmp(operations[i].type, type) == 0) {
             return expand_update;
