@@ -38,6 +38,11 @@ typedef struct itc_made {
 itc_made itc_training_maker(const itc_training *t, const char *name);
 /** What update_binding makes of an initializer; NULL: nothing, it keeps its value. */
 const char *itc_training_update(const itc_training *t, const char *name);
+/** Whether `name` is the gradient of `of`. */
+bool itc_training_is_gradient(const itc_training *t, const char *name, const char *of);
+/** E0233: the Gradient p is none to train by. */
+itc_status itc_training_refuse_gradient(const itc_training *t, const Onnx__NodeProto *p,
+                                        const char *why);
 /** An operator of ai.onnx.preview.training? */
 bool itc_training_is(const Onnx__NodeProto *p, const char *type);
 /** "Momentum \"opt\"", for messages. */
