@@ -4,52 +4,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 #include <string.h>
 
-#include "frontend/onnx_model.h"
 #include "frontend/onnx_part.h"
-#include "tests/support/onnx_build.h"
+#include "tests/unit/torch_file.h"
 
 enum { FLOAT = 1, METADATA_PROPS = 9 };
-
-typedef struct fixture {
-    onnx_build *b;
-    itc_ctx *ctx;
-    itc_onnx_model *m;
-} fixture;
-
-static int setup(void **state)
-{
-    fixture *f = calloc(1, sizeof *f);
-    f->b = onnx_build_new(17);
-    f->ctx = itc_ctx_new();
-    onnx_build_input(f->b, "x", FLOAT, "N,2");
-    onnx_build_output(f->b, "y");
-    f->b->model->producer_name = itc_strdup(f->b->arena, "pytorch");
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture *f = *state;
-    itc_onnx_close(f->m);
-    onnx_build_free(f->b);
-    itc_ctx_free(f->ctx);
-    free(f);
-    return 0;
-}
-
-static const Onnx__GraphProto *read_back(fixture *f)
-{
-    size_t n = 0;
-    const uint8_t *bytes = onnx_build_pack(f->b, &n);
-    assert_int_equal(itc_onnx_read_memory(f->ctx, bytes, n, &f->m), ITC_OK);
-    return f->m->proto->graph;
-}
 
 static void pair(fixture *f, const char *name, float first)
 {

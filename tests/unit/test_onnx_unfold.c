@@ -4,54 +4,16 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 #include <string.h>
 
-#include "frontend/onnx_model.h"
 #include "passes/params.h"
-#include "tests/support/onnx_build.h"
+#include "tests/unit/torch_file.h"
 
 #define FLOAT ITC_ONNX_FLOAT
 #define KIND "pkg.torch.export.graph_signature.InputSpec.kind"
 #define FOLDED_FROM "pkg.onnxscript.optimizer.folded_from"
-
-typedef struct fixture {
-    onnx_build *b;
-    itc_ctx *ctx;
-    itc_onnx_model *m;
-} fixture;
-
-static int setup(void **state)
-{
-    fixture *f = calloc(1, sizeof *f);
-    f->b = onnx_build_new(17);
-    f->ctx = itc_ctx_new();
-    f->b->model->producer_name = itc_strdup(f->b->arena, "pytorch");
-    onnx_build_input(f->b, "x", FLOAT, "N,2");
-    onnx_build_output(f->b, "y");
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture *f = *state;
-    itc_onnx_close(f->m);
-    onnx_build_free(f->b);
-    itc_ctx_free(f->ctx);
-    free(f);
-    return 0;
-}
-
-static const Onnx__GraphProto *read_back(fixture *f)
-{
-    size_t n = 0;
-    const uint8_t *bytes = onnx_build_pack(f->b, &n);
-    assert_int_equal(itc_onnx_read_memory(f->ctx, bytes, n, &f->m), ITC_OK);
-    return f->m->proto->graph;
-}
 
 /** An initializer that is used, and what torch.export notes of it. */
 static void tensor(fixture *f, const char *name, const char *shape, const float *v, const char *key,
